@@ -1,0 +1,40 @@
+"""Keys of things, their text in the ledger, and ranges of them."""
+
+import json
+from dataclasses import dataclass
+
+KeyPart = int | str
+"""One column of a key: a whole number or text."""
+
+Key = tuple[KeyPart, ...]
+"""What identifies one thing of an entity; one part a key column, in the declared order."""
+
+
+def encode_key(key: Key) -> str:
+    """The key as compact JSON text, `[17]` or `["de",17]`; equal keys give equal text."""
+    return json.dumps(list(key), ensure_ascii=False, separators=(",", ":"))
+
+
+def decode_key(text: str) -> Key:
+    """The key of a text that `encode_key` made."""
+    return tuple(json.loads(text))
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRange:
+    """Keys above `lower` up to and including `upper`; None is no bound.
+
+    Python's order of the parts must be the store's order: whole numbers, and text compared by
+    code point (a store says whether its keys are ordered so).
+    """
+
+    lower: Key | None = None
+    upper: Key | None = None
+
+    def contains(self, key: Key) -> bool:
+        """Whether the key lies in the range."""
+        above = self.lower is None or key > self.lower
+        return above and (self.upper is None or key <= self.upper)
+
+
+EVERY_KEY = KeyRange()

@@ -1,0 +1,1 @@
+"""What the outside world gives: time, randomness, tasks, failpoints; always passed in."""
