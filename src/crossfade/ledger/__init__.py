@@ -1,0 +1,1 @@
+"""The durable record of what was promised and is not yet proved."""

@@ -1,0 +1,134 @@
+"""Opening, binding, doubting and closing intents (PROTOCOL.md `write` and `resolve`)."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from crossfade.errors import KeyHeldError, WritesHeldError
+from crossfade.ledger.rows import Rows
+from crossfade.model.coverage import covers
+from crossfade.model.intent import Doubt, Intent
+from crossfade.model.key import Key
+from crossfade.model.key_state import DirtyReason, closed, opened, touched
+from crossfade.model.stage import STAGE_RULES, WriteMode
+
+HOLD_RETRY_SECONDS = 1.0
+"""What a held writer is told to wait before it tries again."""
+
+
+@dataclass(frozen=True, slots=True)
+class WriteRequest:
+    """What the ledger must know of a write before any side is touched."""
+
+    entity: str
+    keys: tuple[Key, ...]
+    """Sorted, at least one; empty for a create whose id the authority makes."""
+    operation: str
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedIntent:
+    """An intent, and whether its keys were known to agree just before it."""
+
+    intent: Intent
+    agreed: bool
+    """All keys were covered and quiet: a replay on the mirror can be judged."""
+
+
+def open_intent(rows: Rows, request: WriteRequest, at: float) -> OpenedIntent:
+    """Record a write before any side is touched (rule 1); every key takes a new seq (rule 3).
+
+    Raises:
+        WritesHeldError: the stage takes no tracked writes, or a flip or a hold is in the way.
+        KeyHeldError: a key's newest value is on a side that does not answer.
+
+    """
+    migration = rows.migration()
+    if STAGE_RULES[migration.stage].writes is not WriteMode.TRACKED:
+        raise WritesHeldError(f"the stage is {migration.stage}", HOLD_RETRY_SECONDS)
+    held = migration.hold_for(request.entity, request.keys)
+    if held is not None:
+        raise WritesHeldError(held, HOLD_RETRY_SECONDS)
+    agreed = bool(request.keys)
+    entity = rows.entity(request.entity)
+    if entity.held_authority is not None:
+        raise KeyHeldError(request.entity, HOLD_RETRY_SECONDS)
+    intent_id = rows.next_sequence()
+    for key in request.keys:
+        state = rows.key(request.entity, key)
+        if state.held_authority is not None:
+            raise KeyHeldError(request.entity, HOLD_RETRY_SECONDS)
+        agreed = agreed and state.quiet and covers(entity.coverage, key)
+        rows.set_key(opened(state, rows.next_sequence(), at))
+    if not request.keys:
+        rows.set_entity(replace(entity, unbound_creates=entity.unbound_creates + 1))
+    intent = Intent(
+        id=intent_id,
+        entity=request.entity,
+        keys=request.keys,
+        unbound=not request.keys,
+        epoch=migration.epoch,
+        authority=migration.authority,
+        node=request.node,
+        operation=request.operation,
+    )
+    rows.set_intent(intent)
+    return OpenedIntent(intent, agreed)
+
+
+def bind_intent(rows: Rows, intent_id: int, key: Key, at: float) -> Intent | None:
+    """The authority made the id of a create: the intent now has its key. None: it was settled."""
+    intent = rows.intent(intent_id)
+    if intent is None or not intent.unbound:
+        return intent
+    entity = rows.entity(intent.entity)
+    rows.set_entity(replace(entity, unbound_creates=entity.unbound_creates - 1))
+    rows.set_key(opened(rows.key(intent.entity, key), rows.next_sequence(), at))
+    intent = replace(intent, keys=(key,), unbound=False)
+    rows.set_intent(intent)
+    return intent
+
+
+def doubt_intent(rows: Rows, intent_id: int, doubt: Doubt) -> None:
+    """A call of the write has no complete answer; the intent stays open (rule 7)."""
+    intent = rows.intent(intent_id)
+    if intent is not None:
+        rows.set_intent(replace(intent, doubt=doubt))
+
+
+def close_intent(rows: Rows, intent_id: int, at: float) -> tuple[Key, ...]:
+    """The write has ended, or is settled: its keys take a new seq and are dirty (rules 2, 3).
+
+    Returns the keys to converge; an unknown or closed intent has none.
+    """
+    intent = rows.intent(intent_id)
+    if intent is None:
+        return ()
+    for key in intent.keys:
+        rows.set_key(closed(rows.key(intent.entity, key), rows.next_sequence(), at))
+    if intent.unbound:
+        entity = rows.entity(intent.entity)
+        rows.set_entity(replace(entity, unbound_creates=entity.unbound_creates - 1))
+    rows.delete_intent(intent_id)
+    return intent.keys
+
+
+def settle_unbound(rows: Rows, intent_id: int, found: Iterable[Key], at: float) -> tuple[Key, ...]:
+    """Close a create whose id was never learned, with the records that it may have made.
+
+    Args:
+        rows: the ledger's rows.
+        intent_id: the intent.
+        found: keys that the authority has and the ledger did not know; all become dirty.
+        at: wall-clock seconds.
+
+    """
+    intent = rows.intent(intent_id)
+    if intent is None:
+        return ()
+    keys = tuple(found)
+    for key in keys:
+        state = rows.key(intent.entity, key)
+        rows.set_key(touched(state, rows.next_sequence(), DirtyReason.UNBOUND, at))
+    close_intent(rows, intent_id, at)
+    return keys

@@ -1,0 +1,154 @@
+"""Leasing, clearing and marking keys (PROTOCOL.md `converge`)."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from crossfade.ledger.rows import Rows, RowsView
+from crossfade.model.chunk import opened_since
+from crossfade.model.coverage import covers
+from crossfade.model.key import Key
+from crossfade.model.key_state import (
+    DirtyReason,
+    KeyState,
+    Lease,
+    abandoned,
+    leased,
+    quarantined,
+    released,
+    touched,
+)
+from crossfade.model.plan import KeyStanding
+from crossfade.model.side import Side
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseGrant:
+    """What a converger must know for one attempt; valid until a higher token is taken."""
+
+    entity: str
+    key: Key
+    lease: Lease
+    epoch: int
+    authority: Side
+    tries: int
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """What the ledger says of one key at one moment; equal values mean that nothing happened."""
+
+    standing: KeyStanding
+    seq: int
+    generation: int
+    covered: bool
+    authority: Side
+    epoch: int
+
+
+def take_lease(rows: Rows, entity: str, key: Key, owner: str, at: float) -> LeaseGrant | None:
+    """Begin to converge a key; supersedes any other lease. None: the key needs nothing now.
+
+    A key with an open intent may be converged, though not cleared; a quarantined one is left
+    alone until it changes or is repaired by name.
+    """
+    state = rows.key(entity, key)
+    if not state.dirty or state.quarantine is not None or state.releasing:
+        return None
+    migration = rows.migration()
+    held = state.held_authority or rows.entity(entity).held_authority
+    lease = Lease(owner, rows.next_sequence())
+    rows.set_key(leased(state, lease, at))
+    return LeaseGrant(
+        entity=entity,
+        key=key,
+        lease=lease,
+        epoch=migration.epoch,
+        authority=held or migration.authority,
+        tries=state.tries + 1,
+    )
+
+
+def release_lease(rows: Rows, grant: LeaseGrant) -> bool:
+    """A fenced put succeeded: clear the key if nothing has happened since (rule 4)."""
+    state = rows.key(grant.entity, grant.key)
+    chunks = rows.chunks_since(grant.entity, grant.lease.token)
+    chunk_since = opened_since(chunks, grant.key, grant.lease.token)
+    state, cleared = released(state, grant.lease, chunk_since=chunk_since)
+    if cleared and state.held_authority is not None:
+        state = replace(state, held_authority=None)
+    rows.set_key(state)
+    return cleared
+
+
+def abandon_lease(rows: Rows, grant: LeaseGrant) -> None:
+    """The attempt certainly changed nothing; the key stays dirty and may be leased again."""
+    state = rows.key(grant.entity, grant.key)
+    rows.set_key(abandoned(state, grant.lease))
+
+
+def quarantine_key(rows: Rows, grant: LeaseGrant, reason: str) -> None:
+    """The mirror refuses the record, or it cannot be mapped: visible until it changes."""
+    state = rows.key(grant.entity, grant.key)
+    rows.set_key(quarantined(state, grant.lease, reason))
+
+
+def quarantine_chunk_row(rows: Rows, entity: str, key: Key, reason: str, at: float) -> None:
+    """A row of a chunk cannot be copied: its key is dirty and quarantined before it is covered."""
+    state = touched(rows.key(entity, key), rows.next_sequence(), DirtyReason.CHUNK, at)
+    rows.set_key(replace(state, quarantine=reason, lease=None))
+
+
+def mark_dirty(
+    rows: Rows, entity: str, keys: Iterable[Key], reason: DirtyReason, at: float
+) -> int:
+    """Make keys dirty so that they are converged; a quarantined one gets another chance."""
+    count = 0
+    for key in keys:
+        state = touched(rows.key(entity, key), rows.next_sequence(), reason, at)
+        rows.set_key(replace(state, quarantine=None, waived=False))
+        count += 1
+    return count
+
+
+def waive_key(rows: Rows, entity: str, key: Key) -> bool:
+    """Let the cut-over pass a quarantined key, by name; False where it is not quarantined."""
+    state = rows.key(entity, key)
+    if state.quarantine is None:
+        return False
+    rows.set_key(replace(state, waived=True))
+    return True
+
+
+def forget_clean_keys(rows: Rows, entity: str, limit: int) -> int:
+    """Remove rows of quiet keys; the floor rises, so whoever compares seqs sees a change."""
+    forgettable: list[KeyState] = list(rows.forgettable_keys(entity, limit))
+    if not forgettable:
+        return 0
+    state = rows.entity(entity)
+    highest = max(key_state.seq for key_state in forgettable)
+    rows.set_entity(replace(state, floor=max(state.floor, highest)))
+    for key_state in forgettable:
+        rows.forget_key(entity, key_state.key)
+    return len(forgettable)
+
+
+def agreement(rows: RowsView, entity_name: str, key: Key) -> Agreement:
+    """What may be promised of a key now (rule 11)."""
+    migration = rows.migration()
+    entity = rows.entity(entity_name)
+    state = rows.key(entity_name, key)
+    covered = covers(entity.coverage, key)
+    agrees = covered and state.quiet and not entity.unbound_creates and migration.flip is None
+    held = state.held_authority or entity.held_authority
+    if held is not None:
+        standing = KeyStanding.HELD
+    else:
+        standing = KeyStanding.AGREES if agrees else KeyStanding.UNSURE
+    return Agreement(
+        standing=standing,
+        seq=state.seq,
+        generation=entity.generation,
+        covered=covered,
+        authority=held or migration.authority,
+        epoch=migration.epoch,
+    )
