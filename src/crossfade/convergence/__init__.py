@@ -1,0 +1,1 @@
+"""Bring both sides of one key to agree; used by the writer and by every worker."""

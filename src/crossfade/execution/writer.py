@@ -1,0 +1,264 @@
+"""Writes: intent, authority, answer, mirror (PROTOCOL.md `write`)."""
+
+import asyncio
+from functools import partial
+from typing import Generic
+
+from crossfade.convergence.converge import Convergence
+from crossfade.errors import (
+    CrossfadeError,
+    KeyHeldError,
+    OutcomeUnknownError,
+    UpstreamFailedError,
+    WritesHeldError,
+)
+from crossfade.execution.calls import SERVE, AnswerT, CallFailedError, CallTag, Request
+from crossfade.execution.options import ExecutionOptions
+from crossfade.execution.replaying import Replaying
+from crossfade.execution.standing import is_held
+from crossfade.execution.untracked import UntrackedWrites
+from crossfade.ledger.base import Ledger
+from crossfade.ledger.transitions.intents import (
+    OpenedIntent,
+    WriteRequest,
+    bind_intent,
+    close_intent,
+    doubt_intent,
+    open_intent,
+)
+from crossfade.model.intent import Doubt, Intent
+from crossfade.model.key import Key
+from crossfade.model.operation import MirrorWhen
+from crossfade.model.plan import KeyStanding, WritePlan, plan_write
+from crossfade.observability.events import WorkerFailed, WriteUnknown
+from crossfade.observability.hooks import Hooks
+from crossfade.seams.bundle import Seams
+
+
+class Writer(Generic[AnswerT]):
+    """Carries out writes; one per node."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        convergence: Convergence,
+        replaying: Replaying,
+        hooks: Hooks,
+        seams: Seams,
+        node: str,
+    ) -> None:
+        self._ledger = ledger
+        self._convergence = convergence
+        self._replaying = replaying
+        self._hooks = hooks
+        self._seams = seams
+        self._node = node
+        self._waiting = 0
+        self._alive: set[int] = set()
+        self.options = ExecutionOptions()
+        self.untracked: UntrackedWrites | None = None
+
+    def is_alive(self, intent: int) -> bool:
+        """Whether the intent's task runs in this process; the resolver leaves it alone."""
+        return intent in self._alive
+
+    async def write(self, request: Request[AnswerT]) -> AnswerT:
+        """Carry out one write and return the authority's answer.
+
+        The caller may be cancelled at any time: from the intent on, the write runs in a task of
+        its own. Survives a crash at any point: the intent stays, and the resolver settles it.
+
+        Raises:
+            WritesHeldError: writes are held and waiting was in vain; nothing was touched.
+            KeyHeldError: the key is held; nothing was touched.
+            LedgerUnavailableError: no durable intent, so nothing was touched.
+            UpstreamFailedError: the authority certainly did not get the request.
+            OutcomeUnknownError: no complete answer, or the stage changed under way.
+
+        """
+        until = self._seams.clock.monotonic() + self.options.held_seconds_max
+        plan = await self._planned(request, until)
+        if not plan.tracked:
+            return await self._write_untracked(request, plan)
+        reply: asyncio.Future[AnswerT] = asyncio.get_running_loop().create_future()
+        self._seams.tasks.spawn(self._run(request, until, reply), name="write")
+        return await reply
+
+    async def _planned(self, request: Request[AnswerT], until: float) -> WritePlan:
+        """The plan once nothing holds the write; waits, bounded in time and number."""
+        await self._convergence.key_holds.wait(request.operation.entity, request.keys)
+        while True:
+            plan, reason = self._plan_now(request)
+            if reason is None:
+                return plan
+            late = self._seams.clock.monotonic() >= until
+            if late or self._waiting >= self.options.held_writes_max:
+                raise WritesHeldError(reason, retry_after_seconds=1.0)
+            self._waiting += 1
+            try:
+                await self._seams.clock.sleep(self.options.held_poll_seconds)
+            finally:
+                self._waiting -= 1
+
+    def _plan_now(self, request: Request[AnswerT]) -> tuple[WritePlan, str | None]:
+        migration = self._ledger.migration
+        entity = request.operation.entity
+        key = request.keys[0] if request.keys else None
+        held = is_held(self._ledger, entity, key)
+        standing = KeyStanding.HELD if held else KeyStanding.UNSURE
+        plan = plan_write(migration.stage, standing, retired=migration.retired)
+        if held:
+            raise KeyHeldError(entity, retry_after_seconds=5.0)
+        reason = migration.hold_for(entity, request.keys)
+        if reason is None and plan.authority is None:
+            raise WritesHeldError(f"the stage is {migration.stage}", retry_after_seconds=30.0)
+        return plan, reason
+
+    async def _write_untracked(self, request: Request[AnswerT], plan: WritePlan) -> AnswerT:
+        """A write without intent (off, retired); no await between the plan and the count."""
+        if plan.authority is None or self.untracked is None:
+            raise WritesHeldError("the node is not ready to write", retry_after_seconds=1.0)
+        try:
+            with self.untracked.write():
+                answer = await request.call(plan.authority, SERVE)
+        except CallFailedError as error:
+            raise _caller_error(error) from error
+        if answer.ambiguous:
+            self.untracked.doubt()
+        return answer
+
+    async def _open(self, request: Request[AnswerT], until: float) -> OpenedIntent:
+        """The durable intent; a hold that came up meanwhile is waited for again."""
+        operation = request.operation
+        wanted = WriteRequest(operation.entity, request.keys, operation.name, self._node)
+        at = self._seams.clock.now().timestamp()
+        while True:
+            try:
+                opened = await self._ledger.transact(partial(open_intent, request=wanted, at=at))
+            except WritesHeldError:
+                plan = await self._planned(request, until)
+                if not plan.tracked:
+                    raise
+                continue
+            self._alive.add(opened.intent.id)
+            # Crash here: no side was touched; the resolver closes the intent.
+            await self._seams.failpoint("writer.intent_open")
+            return opened
+
+    async def _run(
+        self, request: Request[AnswerT], until: float, reply: "asyncio.Future[AnswerT]"
+    ) -> None:
+        """The write from its intent on; nobody can cancel it."""
+        intent_id = None
+        try:
+            opened = await self._open(request, until)
+            intent_id = opened.intent.id
+            await self._carry_out(request, opened, reply)
+        except CrossfadeError as error:
+            _fail(reply, error)
+        except BaseException as error:
+            _fail(reply, OutcomeUnknownError("the write was interrupted; it may have happened."))
+            self._hooks.emit(WorkerFailed("writer", type(error).__name__))
+            raise
+        finally:
+            if intent_id is not None:
+                self._alive.discard(intent_id)
+
+    async def _carry_out(
+        self, request: Request[AnswerT], opened: OpenedIntent, reply: "asyncio.Future[AnswerT]"
+    ) -> None:
+        """Authority, answer to the caller, mirror, in the order that the operation asks for."""
+        answer = await self._ask_authority(request, opened.intent)
+        intent = await self._bound(opened.intent, answer)
+        at_once = request.operation.mirror_when is MirrorWhen.AFTER_ANSWER
+        if at_once:
+            self._reply(reply, intent, answer)
+        if intent.unbound and (answer.acknowledged or answer.failed):
+            # The authority may have made a record whose id is not known: the resolver looks.
+            await self._doubt(intent, Doubt.AUTHORITY)
+        else:
+            await self._follow(request, opened, intent, answer)
+        if not at_once:
+            self._reply(reply, intent, answer)
+
+    async def _ask_authority(self, request: Request[AnswerT], intent: Intent) -> AnswerT:
+        try:
+            answer = await request.call(intent.authority, CallTag(intent=intent.id))
+        except CallFailedError as error:
+            if error.sent:
+                await self._doubt(intent, Doubt.AUTHORITY)
+            else:
+                await self._close(intent)
+            raise _caller_error(error) from error
+        # Crash here: the authority may have the write, the mirror has not; the intent stays open.
+        await self._seams.failpoint("writer.authority_answered")
+        if answer.ambiguous:
+            await self._doubt(intent, Doubt.AUTHORITY)
+            raise OutcomeUnknownError(
+                "the authority's answer came from an intermediary: the write may have happened. "
+                "Read it back before you try again."
+            )
+        return answer
+
+    async def _bound(self, intent: Intent, answer: AnswerT) -> Intent:
+        """Give a create its key; an answer that names none leaves it unbound."""
+        key = answer.created_key() if intent.unbound and answer.acknowledged else None
+        if key is None:
+            return intent
+        at = self._seams.clock.now().timestamp()
+        bind = partial(bind_intent, intent_id=intent.id, key=key, at=at)
+        bound = await self._ledger.transact(bind)
+        await self._seams.failpoint("writer.bound")
+        return bound or intent
+
+    def _reply(self, reply: "asyncio.Future[AnswerT]", intent: Intent, answer: AnswerT) -> None:
+        """Answer the caller; "done" only if the route of the intent still holds (rule 2)."""
+        migration = self._ledger.migration
+        if migration.epoch != intent.epoch or migration.authority is not intent.authority:
+            _fail(reply, OutcomeUnknownError("the authority changed while the write was made."))
+        elif not reply.done():
+            reply.set_result(answer)
+
+    async def _follow(
+        self, request: Request[AnswerT], opened: OpenedIntent, intent: Intent, answer: AnswerT
+    ) -> None:
+        """Replay where wanted, close the intent, converge its keys."""
+        replayed = None
+        if request.operation.replay and request.replayable and opened.agreed:
+            replayed = await self._replaying.replay(request, intent, answer)
+            if replayed.doubtful:
+                await self._doubt(intent, Doubt.MIRROR)
+                return
+        # Crash here: a replay may have reached the mirror; the intent is still open.
+        await self._seams.failpoint("writer.replayed")
+        keys = await self._close(intent)
+        # Crash here: the keys are dirty; the reconciler converges them.
+        await self._seams.failpoint("writer.closed")
+        busy = self._seams.tasks.count() > self.options.followers_max
+        if busy and replayed is None:
+            return
+        observer = replayed.observer if replayed is not None else None
+        for key in keys:
+            await self._convergence.converge(intent.entity, key, observer=observer)
+
+    async def _close(self, intent: Intent) -> tuple[Key, ...]:
+        at = self._seams.clock.now().timestamp()
+        return await self._ledger.transact(partial(close_intent, intent_id=intent.id, at=at))
+
+    async def _doubt(self, intent: Intent, doubt: Doubt) -> None:
+        await self._ledger.transact(partial(doubt_intent, intent_id=intent.id, doubt=doubt))
+        if doubt is Doubt.AUTHORITY:
+            self._hooks.emit(WriteUnknown(intent.entity, intent.operation, intent.id))
+
+
+def _caller_error(error: CallFailedError) -> CrossfadeError:
+    if error.sent:
+        return OutcomeUnknownError(f"{error} The write may have happened: read it back.")
+    return UpstreamFailedError(f"{error} Nothing was written.")
+
+
+def _fail(reply: "asyncio.Future[AnswerT]", error: CrossfadeError) -> None:
+    """Raise in the caller, if it is still there; nobody is told of an error that nobody awaits."""
+    if not reply.done():
+        reply.set_exception(error)
+        reply.exception()

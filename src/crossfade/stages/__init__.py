@@ -1,0 +1,1 @@
+"""Moves of stage: gates, barrier, flip, forced roll-back, recovery."""

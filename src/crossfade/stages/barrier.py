@@ -1,0 +1,62 @@
+"""The barrier behind `off`: nothing is copied before writes without intent have ended (rule 9)."""
+
+from functools import partial
+
+from crossfade.execution.untracked import UntrackedWrites
+from crossfade.ledger.base import Ledger
+from crossfade.ledger.transitions.flips import begin_barrier, commit_flip
+from crossfade.ledger.transitions.moves import Decision
+from crossfade.model.side import Side
+from crossfade.model.stage import Stage
+from crossfade.observability.events import BarrierPassed
+from crossfade.observability.hooks import Hooks
+from crossfade.seams.bundle import Seams
+from crossfade.stages.epochs import Epochs
+
+
+class Barrier:
+    """Passes the barrier as soon as it may be passed."""
+
+    def __init__(
+        self, ledger: Ledger, untracked: UntrackedWrites, epochs: Epochs, hooks: Hooks,
+        seams: Seams,
+    ) -> None:  # fmt: skip
+        self._ledger = ledger
+        self._untracked = untracked
+        self._epochs = epochs
+        self._hooks = hooks
+        self._seams = seams
+
+    def waits_for(self) -> str | None:
+        """What the barrier waits for, in words; None where there is none to pass."""
+        migration = self._ledger.migration
+        if migration.stage is Stage.OFF or migration.barrier_passed:
+            return None
+        if not self._untracked.ended():
+            seconds = self._untracked.seconds_left()
+            return f"writes without intent have not certainly ended (at most {seconds:.1f} s more)"
+        return "the mirror's epoch is being raised"
+
+    async def step(self) -> bool:
+        """Pass the barrier if nothing is in its way; returns whether it was passed now.
+
+        Raises:
+            UnreachableError: the mirror does not answer; tried again later.
+
+        """
+        migration = self._ledger.migration
+        if self.waits_for() is None or not self._untracked.ended() or migration.flip is not None:
+            return False
+        decision = Decision("crossfade", "all writes without intent have ended", self._at())
+        flip = await self._ledger.transact(partial(begin_barrier, decision=decision))
+        # Crash here: the flip row says that the mirror's epoch may have been raised.
+        await self._seams.failpoint("barrier.begun")
+        await self._epochs.raise_to(flip.epoch + 1, [Side.NEW])
+        # Crash here: the mirror refuses copies until the ledger's epoch follows.
+        await self._seams.failpoint("barrier.fenced")
+        committed = await self._ledger.transact(partial(commit_flip, flip=flip, decision=decision))
+        self._hooks.emit(BarrierPassed(committed.epoch))
+        return True
+
+    def _at(self) -> float:
+        return self._seams.clock.now().timestamp()

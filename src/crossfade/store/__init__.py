@@ -1,0 +1,1 @@
+"""One side's data of one entity, behind one small protocol."""
