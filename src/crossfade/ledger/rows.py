@@ -121,7 +121,10 @@ class Rows(RowsQueries, Protocol):
     """Reading and writing inside one transaction; all writes are committed together or none."""
 
     def next_sequence(self) -> int:
-        """The next number of the one global sequence; never handed out twice, even after a crash."""
+        """The next number of the one global sequence; never given twice, even after a crash."""
+
+    def raise_sequence(self, least: int) -> None:
+        """Make every further number higher than `least`; a lower one is no error."""
 
     def set_incarnation(self, incarnation: int) -> None:
         """Write the ledger's incarnation."""

@@ -1,7 +1,8 @@
 """An intent: the durable promise that precedes every tracked write."""
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from crossfade.model.key import Key
 from crossfade.model.side import Side
@@ -15,9 +16,11 @@ class Doubt(StrEnum):
     MIRROR = "mirror"
 
 
-@dataclass(frozen=True, slots=True)
-class Intent:
-    """A write under way: recorded before any side is touched, deleted when it has ended."""
+class Intent(Struct, frozen=True):
+    """A write under way: recorded before any side is touched, deleted when it has ended.
+
+    A struct, like `KeyState`; changed by `msgspec.structs.replace`.
+    """
 
     id: int
     """Taken from the global sequence; doubles as the idempotency key of its calls."""

@@ -112,10 +112,10 @@ class _Walk:
                 self._missing(DifferenceKind.MISSING_IN_NEW, value, (trail, name), child)
             else:
                 push((value, other, (trail, name), child))
-        for name in new:
+        for name, value in new.items():
             if name not in legacy:
                 missing = DifferenceKind.MISSING_IN_LEGACY
-                self._missing(missing, new[name], (trail, name), state.child(name))
+                self._missing(missing, value, (trail, name), state.child(name))
 
     def _items(
         self, legacy: list[object], new: list[object], trail: _Trail, state: PathState

@@ -57,8 +57,8 @@ class PathState:
         matched_by = [rule.matched_by for rule in ended if rule.matched_by is not None]
         self.matched_by = matched_by[0] if matched_by else None
         goes_on = any(step < len(book.steps[rule]) for rule, step in positions)
-        self.inert = not goes_on and self.matched_by is None
-        """Whether no rule speaks of anything below: the state is its own child."""
+        self.inert = self.ignored or (not goes_on and self.matched_by is None)
+        """Whether what holds here holds for everything below: the state is its own child."""
 
     def child(self, part: Part) -> "PathState":
         """The state of a member or an item."""

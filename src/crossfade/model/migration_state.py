@@ -66,6 +66,8 @@ class MigrationState:
     """Where a migration stands; changed only by the ledger's stage transitions."""
 
     stage: Stage = Stage.OFF
+    stage_since: float = 0.0
+    """Wall-clock seconds since 1970 at which the stage was entered, for soak times and people."""
     decision: int = 0
     """Number of the stage decision; every move adds one."""
     epoch: int = 0

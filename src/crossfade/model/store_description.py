@@ -1,7 +1,7 @@
 """Where one side keeps one entity, described as a pure value; the assembly makes a store of it."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from crossfade.errors import DefinitionError
@@ -56,6 +56,11 @@ class SqlTable:
         if self.parent is None:
             return ()
         return (self.parent,) if isinstance(self.parent, str) else tuple(self.parent)
+
+    def with_url(self, resolve: Callable[[str], str]) -> "SqlTable":
+        """The same description with every URL resolved, children's included."""
+        children = {name: child.with_url(resolve) for name, child in (self.children or {}).items()}
+        return replace(self, url=resolve(self.url), children=children)
 
     def __repr__(self) -> str:
         """The description without the secrets of its URL."""

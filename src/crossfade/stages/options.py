@@ -19,5 +19,5 @@ class StageOptions:
     """Dirty keys listed at once."""
     store_seconds_max: float = 5.0
     """Longest wait for one store to take an epoch, or to show that it answers."""
-    recovery_poll_seconds: float = 1.0
-    """How often an interrupted change of epoch is tried again."""
+    watch_seconds: float = 0.2
+    """How often the barrier, and a change of epoch that was cut off, are looked at again."""

@@ -1,6 +1,6 @@
 """The life of one key: touched, leased, released, quarantined."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from crossfade.model.key_state import (
     DirtyReason,

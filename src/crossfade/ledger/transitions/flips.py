@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+from msgspec import structs
+
 from crossfade.errors import ChangedMeanwhileError, GateError
 from crossfade.ledger.rows import Counts, Rows
 from crossfade.ledger.transitions.moves import Decision, audit, checked, entity_names
@@ -70,7 +72,12 @@ def commit_flip(rows: Rows, flip: Flip, decision: Decision) -> MigrationState:
         committed = replace(committed, barrier_passed=True, untracked_served=False)
         action = "barrier passed"
     else:
-        committed = replace(committed, stage=flip.wanted, decision=state.decision + 1)
+        committed = replace(
+            committed,
+            stage=flip.wanted,
+            stage_since=decision.at,
+            decision=state.decision + 1,
+        )
         action = "stage moved"
     detail: dict[str, object] = {"from": state.stage, "to": flip.wanted, "kind": flip.kind}
     if flip.kind is FlipKind.FORCED:
@@ -173,4 +180,4 @@ def _hold_keys_at_risk(rows: Rows, dead: Side) -> int:
         after = page[-1].seq
         held += len(page)
         for state in page:
-            rows.set_key(replace(state, held_authority=dead, lease=None))
+            rows.set_key(structs.replace(state, held_authority=dead, lease=None))

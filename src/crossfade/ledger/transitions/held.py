@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+from msgspec import structs
+
 from crossfade.errors import GateError
 from crossfade.ledger.rows import Rows
 from crossfade.ledger.transitions.chunks import void_coverage
@@ -27,7 +29,7 @@ def begin_release(rows: Rows, entity: str, key: Key) -> int:
     if state.held_authority is None:
         raise GateError("the key is not held. Run `crossfade dirty --held` to see the held keys.")
     token = rows.next_sequence()
-    rows.set_key(replace(state, releasing=True, lease=None))
+    rows.set_key(structs.replace(state, releasing=True, lease=None))
     return token
 
 
@@ -37,7 +39,9 @@ def commit_release(rows: Rows, entity: str, key: Key, decision: Decision) -> Non
     if not state.releasing:
         return
     state = touched(state, rows.next_sequence(), DirtyReason.REPAIR, decision.at)
-    rows.set_key(replace(state, held_authority=None, releasing=False, lease=None, quarantine=None))
+    rows.set_key(
+        structs.replace(state, held_authority=None, releasing=False, lease=None, quarantine=None)
+    )
     audit(rows, decision, "held key released", {"entity": entity})
 
 
@@ -81,4 +85,4 @@ def note_nothing_held(rows: Rows) -> MigrationState:
 def _keep_with_operator(rows: Rows) -> None:
     """Held keys must not converge from older data: `releasing` refuses every lease on them."""
     for state in rows.held_keys(_KEYS_AT_ONCE):
-        rows.set_key(replace(state, releasing=True, lease=None))
+        rows.set_key(structs.replace(state, releasing=True, lease=None))

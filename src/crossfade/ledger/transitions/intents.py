@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from msgspec import structs
+
 from crossfade.errors import KeyHeldError, WritesHeldError
 from crossfade.ledger.rows import Rows
 from crossfade.model.coverage import covers
@@ -84,7 +86,7 @@ def bind_intent(rows: Rows, intent_id: int, key: Key, at: float) -> Intent | Non
     entity = rows.entity(intent.entity)
     rows.set_entity(replace(entity, unbound_creates=entity.unbound_creates - 1))
     rows.set_key(opened(rows.key(intent.entity, key), rows.next_sequence(), at))
-    intent = replace(intent, keys=(key,), unbound=False)
+    intent = structs.replace(intent, keys=(key,), unbound=False)
     rows.set_intent(intent)
     return intent
 
@@ -93,7 +95,7 @@ def doubt_intent(rows: Rows, intent_id: int, doubt: Doubt) -> None:
     """A call of the write has no complete answer; the intent stays open (rule 7)."""
     intent = rows.intent(intent_id)
     if intent is not None:
-        rows.set_intent(replace(intent, doubt=doubt))
+        rows.set_intent(structs.replace(intent, doubt=doubt))
 
 
 def close_intent(rows: Rows, intent_id: int, at: float) -> tuple[Key, ...]:

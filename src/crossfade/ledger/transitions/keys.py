@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from msgspec import structs
+
 from crossfade.ledger.rows import Rows, RowsView
 from crossfade.model.chunk import opened_since
 from crossfade.model.coverage import covers
@@ -75,7 +77,7 @@ def release_lease(rows: Rows, grant: LeaseGrant) -> bool:
     chunk_since = opened_since(chunks, grant.key, grant.lease.token)
     state, cleared = released(state, grant.lease, chunk_since=chunk_since)
     if cleared and state.held_authority is not None:
-        state = replace(state, held_authority=None)
+        state = structs.replace(state, held_authority=None)
     rows.set_key(state)
     return cleared
 
@@ -95,7 +97,7 @@ def quarantine_key(rows: Rows, grant: LeaseGrant, reason: str) -> None:
 def quarantine_chunk_row(rows: Rows, entity: str, key: Key, reason: str, at: float) -> None:
     """A row of a chunk cannot be copied: its key is dirty and quarantined before it is covered."""
     state = touched(rows.key(entity, key), rows.next_sequence(), DirtyReason.CHUNK, at)
-    rows.set_key(replace(state, quarantine=reason, lease=None))
+    rows.set_key(structs.replace(state, quarantine=reason, lease=None))
 
 
 def mark_dirty(
@@ -105,7 +107,7 @@ def mark_dirty(
     count = 0
     for key in keys:
         state = touched(rows.key(entity, key), rows.next_sequence(), reason, at)
-        rows.set_key(replace(state, quarantine=None, waived=False))
+        rows.set_key(structs.replace(state, quarantine=None, waived=False))
         count += 1
     return count
 
@@ -115,7 +117,7 @@ def waive_key(rows: Rows, entity: str, key: Key) -> bool:
     state = rows.key(entity, key)
     if state.quarantine is None:
         return False
-    rows.set_key(replace(state, waived=True))
+    rows.set_key(structs.replace(state, waived=True))
     return True
 
 

@@ -1,0 +1,1 @@
+"""Benchmarks: `python -m bench NAME --json` runs one and prints one document."""

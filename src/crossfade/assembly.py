@@ -1,0 +1,304 @@
+"""Wire a node: the only place that picks concrete classes."""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from urllib.parse import urlsplit
+
+from crossfade.backfill.worker import BackfillWorker
+from crossfade.config import Config
+from crossfade.convergence.converge import Convergence
+from crossfade.convergence.sides import EntityStores, Sides
+from crossfade.errors import ConfigurationError, LedgerUnavailableError
+from crossfade.execution.canary import Canary
+from crossfade.execution.comparing import ReadComparer
+from crossfade.execution.observations import Observations
+from crossfade.execution.reader import Reader
+from crossfade.execution.replaying import Replaying
+from crossfade.execution.untracked import UntrackedWrites
+from crossfade.execution.writer import Writer
+from crossfade.gateway.app import GatewayParts, MigrationApp
+from crossfade.gateway.forwarding import Forwarder
+from crossfade.gateway.http_upstream import HttpUpstream
+from crossfade.gateway.routes import Routes
+from crossfade.gateway.service_answer import ServiceAnswer
+from crossfade.gateway.service_calls import Service
+from crossfade.gateway.upstream import Upstream
+from crossfade.ledger.sqlite import SqliteLedger, open_ledger
+from crossfade.migration import Migration
+from crossfade.model.entity import Entity
+from crossfade.model.service import HttpService
+from crossfade.model.side import Side
+from crossfade.model.store_description import SqlTable
+from crossfade.observability.hooks import Hooks
+from crossfade.reconciler.reconciler import Reconciler
+from crossfade.references import resolve_reference
+from crossfade.seams.bundle import Seams
+from crossfade.seams.clock import SystemClock
+from crossfade.seams.failpoint import ENVIRONMENT_VARIABLE, failpoint_from_text
+from crossfade.seams.randomness import SystemRandomness
+from crossfade.seams.tasks import TaskOwner
+from crossfade.stages.barrier import Barrier
+from crossfade.stages.epochs import Epochs
+from crossfade.stages.evidence import EvidenceGatherer
+from crossfade.stages.flip import Flipper
+from crossfade.stages.stages import Stages
+from crossfade.stages.start import NodeStart
+from crossfade.stages.watch import StageWatch
+from crossfade.store.sql import SqlDatabases, open_sql_store
+from crossfade.verification.verifier import Verifier
+
+_WORKERS_STOP_SECONDS_MAX = 10.0
+"""How long writes that were answered may still converge when the node stops."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Node:
+    """One running crossfade: everything that a process needs, wired."""
+
+    definition: Migration
+    config: Config
+    name: str
+    ledger: SqliteLedger
+    sides: Sides
+    hooks: Hooks
+    seams: Seams
+    convergence: Convergence
+    writer: Writer[ServiceAnswer]
+    reader: Reader[ServiceAnswer]
+    canary: Canary
+    comparer: ReadComparer[ServiceAnswer]
+    observations: Observations
+    reconciler: Reconciler
+    backfill: BackfillWorker
+    verifier: Verifier
+    stages: Stages
+    barrier: Barrier
+    watch: StageWatch
+    app: MigrationApp
+    upstreams: tuple[Upstream, ...]
+    databases: SqlDatabases
+    workers: list["asyncio.Task[None]"] = field(default_factory=list)
+
+    async def start(self) -> None:
+        """Mend what a dead node left, then let the workers go."""
+        await self.watch.mend()
+        self.observations.load()
+        for entity, percent in self.ledger.look(lambda rows: rows.documents("canary")):
+            self.canary.set_share(entity, percent)
+        works: dict[str, Callable[[], Awaitable[None]]] = {
+            "stage watch": self.watch.run,
+            "reconciler": self.reconciler.run,
+            "backfill": self.backfill.run,
+            "verification": self.verifier.run,
+            "observations": self.observations.run,
+        }
+        for name, run in works.items():
+            self.workers.append(self.seams.tasks.spawn(_work(run), name=name))
+
+    async def stop(self) -> None:
+        """Let answered writes converge for a moment, end the workers, give everything back."""
+        for worker in self.workers:
+            worker.cancel()
+        await asyncio.gather(*self.workers, return_exceptions=True)
+        await self.seams.tasks.drain(_WORKERS_STOP_SECONDS_MAX)
+        await self.seams.tasks.cancel_all()
+        with suppress(LedgerUnavailableError):
+            await self.observations.flush()
+        for upstream in self.upstreams:
+            await upstream.aclose()
+        await self.databases.close()
+        await self.ledger.close()
+
+
+async def open_node(migration: Migration, config: Config, *, serving: bool) -> Node:
+    """Open ledger and stores and wire a node; starts no worker yet (`Node.start`).
+
+    Args:
+        migration: the definition.
+        config: settings.
+        serving: whether this node will carry out requests; one that only works for a command
+            sends no write without intent.
+
+    Raises:
+        LockedError: another node owns the ledger.
+        ForeignLedgerError: a store is fenced by another ledger.
+        ConfigurationError: a table, a column or the fence tables are missing.
+        StoreUnreachableError: a database does not answer.
+
+    """
+    hooks = Hooks()
+    seams = Seams(
+        clock=SystemClock(),
+        randomness=SystemRandomness(),
+        tasks=TaskOwner(),
+        failpoint=failpoint_from_text(os.environ.get(ENVIRONMENT_VARIABLE, "")),
+    )
+    ledger = open_ledger(
+        config.ledger_file, clock=seams.clock, randomness=seams.randomness, hooks=hooks
+    )
+    databases = SqlDatabases(migration.name)
+    try:
+        sides = await open_sides(migration, databases)
+        start = NodeStart(ledger, sides, hooks, config.stages.store_seconds_max)
+        await start.check_stores()
+        await start.declare_entities()
+        dead_nodes = await start.note_untracked() if serving else ledger.migration.untracked_served
+        return _wire(migration, config, _Opened(ledger, sides, databases, hooks, seams), dead_nodes)
+    except BaseException:
+        await databases.close()
+        await ledger.close()
+        raise
+
+
+async def open_sides(migration: Migration, databases: SqlDatabases) -> Sides:
+    """Open every store of a definition; reads catalogues, writes nothing."""
+    entities = {}
+    by_side: dict[Side, dict[str, None]] = {side: {} for side in Side}
+    for name, entity in migration.entities.items():
+        stores = {}
+        for side in Side:
+            table = _table_of(entity, side)
+            by_side[side][table.url] = None
+            database = databases.at(table.url)
+            stores[side] = await open_sql_store(table, entity=name, database=database)
+        key_types = stores[Side.LEGACY].key_types
+        if key_types != stores[Side.NEW].key_types:
+            raise ConfigurationError(
+                f"the keys of {name} are of different types on the two sides: "
+                f"{_names(key_types)} and {_names(stores[Side.NEW].key_types)}. "
+                "Name key columns of one type."
+            )
+        entities[name] = EntityStores(entity, stores[Side.LEGACY], stores[Side.NEW], key_types)
+    return Sides(
+        entities=entities,
+        databases={
+            side: tuple(databases.at(url) for url in urls) for side, urls in by_side.items()
+        },
+        answers_within_seconds={
+            Side.LEGACY: migration.legacy.answers_within_seconds,
+            Side.NEW: migration.new.answers_within_seconds,
+        },
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    ledger: SqliteLedger
+    sides: Sides
+    databases: SqlDatabases
+    hooks: Hooks
+    seams: Seams
+
+
+def _wire(migration: Migration, config: Config, opened: _Opened, dead_nodes: bool) -> Node:  # noqa: FBT001
+    """Put the parts together; opens and sends nothing."""
+    ledger, sides, hooks, seams = opened.ledger, opened.sides, opened.hooks, opened.seams
+    name = seams.randomness.identifier()
+    convergence = Convergence(ledger, sides, hooks, seams, name)
+    convergence.options = config.convergence
+    observations = Observations(ledger, hooks, seams.clock, config.comparison)
+    comparer: ReadComparer[ServiceAnswer] = ReadComparer(
+        ledger, observations, seams, config.comparison
+    )
+    canary = Canary()
+    reader = Reader(ledger, canary, comparer, hooks)
+    writer: Writer[ServiceAnswer] = Writer(
+        ledger, convergence, Replaying(observations, hooks), hooks, seams, name
+    )
+    writer.options = reader.options = config.execution
+    untracked = UntrackedWrites(
+        seams.clock, migration.legacy.answers_within_seconds, dead_nodes=dead_nodes
+    )
+    writer.untracked = untracked
+    epochs = Epochs(sides, ledger.identity, config.stages.store_seconds_max)
+    flipper = Flipper(ledger, convergence, epochs, hooks, seams, config.stages)
+    barrier = Barrier(ledger, untracked, epochs, hooks, seams)
+    services = _services(migration, config, seams)
+    gatherer = EvidenceGatherer(
+        ledger=ledger, sides=sides, operations=migration.operations, convergence=convergence,
+        service_answers=partial(_accepts_connections, migration), seams=seams,
+        options=config.gates, store_seconds_max=config.stages.store_seconds_max,
+    )  # fmt: skip
+    stages = Stages(
+        ledger=ledger, sides=sides, flipper=flipper, epochs=epochs, gatherer=gatherer,
+        hooks=hooks, seams=seams, options=config.stages,
+    )  # fmt: skip
+    watch = StageWatch(
+        ledger=ledger, barrier=barrier, flipper=flipper, pace=gatherer.pace, hooks=hooks,
+        seams=seams, options=config.stages,
+    )  # fmt: skip
+    routes = Routes(
+        [(one.method, one.template, one) for one in migration.operations.values()]
+    )
+    app = MigrationApp(
+        GatewayParts(
+            routes=routes,
+            services=services,
+            reader=reader,
+            writer=writer,
+            migration=lambda: ledger.migration,
+            key_types={name: one.key_types for name, one in sides.entities.items()},
+            options=config.gateway,
+        )
+    )
+    return Node(
+        definition=migration, config=config, name=name, ledger=ledger, sides=sides, hooks=hooks,
+        seams=seams, convergence=convergence, writer=writer, reader=reader, canary=canary,
+        comparer=comparer, observations=observations,
+        reconciler=Reconciler(ledger, sides, convergence, writer.is_alive, hooks, seams),
+        backfill=BackfillWorker(ledger, sides, hooks, seams, name, config.backfill),
+        verifier=Verifier(ledger, sides, hooks, seams, config.verification),
+        stages=stages, barrier=barrier, watch=watch, app=app, databases=opened.databases,
+        upstreams=tuple(one.upstream for one in services.values()),
+    )  # fmt: skip
+
+
+def _services(migration: Migration, config: Config, seams: Seams) -> dict[Side, Service]:
+    """Both services as the gateway reaches them."""
+    services = {}
+    for side, described in _described(migration).items():
+        url = resolve_reference(described.url, os.environ)
+        upstream = HttpUpstream(url, config.gateway, seams.tasks)
+        forwarder = Forwarder(upstream, migration.name, config.gateway)
+        services[side] = Service(upstream, forwarder, described.answers_within_seconds)
+    return services
+
+
+async def _accepts_connections(migration: Migration, side: Side) -> bool:
+    """Whether the side's service takes a connection within its time."""
+    described = _described(migration)[side]
+    address = urlsplit(resolve_reference(described.url, os.environ))
+    port = address.port or (443 if address.scheme == "https" else 80)
+    try:
+        async with asyncio.timeout(described.answers_within_seconds):
+            _, writer = await asyncio.open_connection(address.hostname, port)
+    except (OSError, TimeoutError):
+        return False
+    writer.close()
+    return True
+
+
+def _described(migration: Migration) -> dict[Side, HttpService]:
+    return {Side.LEGACY: migration.legacy, Side.NEW: migration.new}
+
+
+def _table_of(entity: Entity, side: Side) -> SqlTable:
+    """The table of one side, its URL resolved."""
+    table = entity.store(side)
+    if not isinstance(table, SqlTable):
+        raise ConfigurationError(
+            f"{entity.name}: {side} is no store that this version knows. Use SqlTable(...)."
+        )
+    return table.with_url(partial(resolve_reference, environ=os.environ))
+
+
+def _names(types: tuple[type, ...]) -> str:
+    return ", ".join("whole number" if one is int else "text" for one in types)
+
+
+async def _work(run: Callable[[], Awaitable[None]]) -> None:
+    await run()

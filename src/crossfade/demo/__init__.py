@@ -1,0 +1,1 @@
+"""A shop with two services, its traffic and its judge: crossfade shown end to end."""

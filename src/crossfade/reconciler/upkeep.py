@@ -1,0 +1,128 @@
+"""Small things that must not be forgotten: lagging epochs, a lost side's return, clean rows."""
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+from crossfade.convergence.sides import Sides
+from crossfade.errors import ForeignLedgerError, StoreUnreachableError
+from crossfade.ledger.base import Ledger
+from crossfade.ledger.transitions.held import note_nothing_held, take_back
+from crossfade.ledger.transitions.keys import forget_clean_keys
+from crossfade.ledger.transitions.moves import Decision
+from crossfade.model.side import Side
+from crossfade.observability.events import SideReturned
+from crossfade.observability.hooks import Hooks
+from crossfade.reconciler.options import ReconcilerOptions
+from crossfade.seams.bundle import Seams
+from crossfade.store.base import StoreEpoch
+
+ACTOR = "reconciler"
+
+
+class Upkeep:
+    """Each task may be repeated at any time, and none keeps another one from its turn."""
+
+    def __init__(
+        self, ledger: Ledger, sides: Sides, hooks: Hooks, seams: Seams, options: ReconcilerOptions
+    ) -> None:
+        self._ledger = ledger
+        self._sides = sides
+        self._hooks = hooks
+        self._seams = seams
+        self._options = options
+
+    async def step(self) -> list[str]:
+        """Look after everything once; returns what failed, in words."""
+        tasks: tuple[Callable[[], Awaitable[None]], ...] = (
+            self.take_lost_side_back,
+            self.raise_lagging_epochs,
+            self.note_nothing_held,
+            self.forget_clean_rows,
+        )
+        failures = []
+        for task in tasks:
+            try:
+                await task()
+            except StoreUnreachableError:
+                # Convergence tells of it; here it only means that the time has not come.
+                continue
+            except Exception as error:  # noqa: BLE001 - returned, and told by the worker
+                failures.append(f"{type(error).__name__}: {error}")
+        return failures
+
+    async def take_lost_side_back(self) -> None:
+        """A side that was dead in a forced roll-back answers again: its held keys may converge.
+
+        Raises:
+            StoreUnreachableError: it does not answer yet.
+            ForeignLedgerError: it came back with another ledger's epoch.
+
+        """
+        side = self._ledger.migration.lost_side
+        if side is None:
+            return
+        lowest = self._ledger.migration.lost_epoch
+        for database in self._sides.databases[side]:
+            found = await database.epoch()
+            if found is not None and found.ledger_id != self._ledger.identity.ledger_id:
+                raise ForeignLedgerError(
+                    f"{database.name} came back fenced by another ledger. "
+                    "Run `crossfade ledger adopt` if that is meant."
+                )
+            lowest = min(lowest, 0 if found is None else found.epoch)
+        older = lowest < self._ledger.migration.lost_epoch
+        reason = "it answers again, with older data" if older else "it answers again"
+        decision = Decision(ACTOR, reason, self._seams.clock.now().timestamp())
+        await self._ledger.transact(partial(take_back, store_epoch=lowest, decision=decision))
+        # Crash here: the side's epoch lags behind the ledger's, and is raised like any other.
+        await self._seams.failpoint("upkeep.taken_back")
+        self._hooks.emit(SideReturned(side.value, older))
+
+    async def raise_lagging_epochs(self) -> None:
+        """Raise a store's epoch that lags behind the ledger's, never above it.
+
+        Raises:
+            StoreUnreachableError: a database does not answer; the others were looked after.
+
+        """
+        unreachable: StoreUnreachableError | None = None
+        for side in Side:
+            try:
+                await self._raise_side(side)
+            except StoreUnreachableError as error:
+                unreachable = error
+        if unreachable is not None:
+            raise unreachable
+
+    async def _raise_side(self, side: Side) -> None:
+        for database in self._sides.databases[side]:
+            migration = self._ledger.migration
+            if not migration.copies_allowed or migration.lost_side is side:
+                return
+            found = await database.epoch()
+            if found is not None and found.epoch >= migration.epoch:
+                continue
+            if self._ledger.migration.flip is not None:
+                return
+            identity = self._ledger.identity
+            wanted = StoreEpoch(identity.ledger_id, identity.incarnation, migration.epoch)
+            await database.raise_epoch(wanted)
+
+    async def note_nothing_held(self) -> None:
+        """Reads stop asking for held keys once there is none."""
+        if self._ledger.migration.holds_keys and not self._ledger.look(
+            lambda rows: rows.held_keys(1)
+        ):
+            await self._ledger.transact(note_nothing_held)
+
+    async def forget_clean_rows(self) -> None:
+        """Remove rows of quiet keys, some thousand at a time, so that the ledger stays small."""
+        for name in self._sides.entities:
+            forgettable = self._ledger.look(
+                lambda rows, name=name: rows.forgettable_keys(name, self._options.forget_rows_min)
+            )
+            if len(forgettable) >= self._options.forget_rows_min:
+                limit = self._options.forget_rows_max
+                await self._ledger.transact(
+                    partial(forget_clean_keys, entity=name, limit=limit)
+                )

@@ -1,0 +1,192 @@
+"""The reconciler's loop: settle intents, converge dirty keys, look after stores and ledger."""
+
+import asyncio
+from collections.abc import Callable
+
+from crossfade.convergence.converge import Convergence, ConvergeEnd
+from crossfade.convergence.rest import Rest
+from crossfade.convergence.sides import Sides
+from crossfade.errors import StoreError
+from crossfade.ledger.base import Ledger
+from crossfade.model.key_state import KeyState
+from crossfade.observability.events import WorkerFailed
+from crossfade.observability.hooks import Hooks
+from crossfade.reconciler.due_keys import NO_ANSWER, DueKeys, KeyName
+from crossfade.reconciler.options import ReconcilerOptions
+from crossfade.reconciler.resolver import Resolver
+from crossfade.reconciler.upkeep import Upkeep
+from crossfade.seams.bundle import Seams
+
+
+class Reconciler:
+    """Makes sure that whatever was left open ends; one per node.
+
+    Everything it knows can be found out again, so it may die at any point.
+    """
+
+    def __init__(
+        self, ledger: Ledger, sides: Sides, convergence: Convergence, hooks: Hooks, seams: Seams,
+        *, node: str, is_alive: Callable[[int], bool], options: ReconcilerOptions | None = None,
+    ) -> None:  # fmt: skip
+        """Prepare; nothing runs before `run` or `step`.
+
+        Args:
+            ledger: the ledger.
+            sides: the stores, their databases, and how long each service may take to answer.
+            convergence: the one procedure that makes keys clean.
+            hooks: who is told.
+            seams: clock, randomness, tasks, failpoints.
+            node: this process's name in leases.
+            is_alive: whether an intent's task runs in this process (`Writer.is_alive`).
+            options: limits.
+
+        """
+        self.options = options or ReconcilerOptions()
+        self._ledger = ledger
+        self._convergence = convergence
+        self._hooks = hooks
+        self._seams = seams
+        self._rest = Rest(seams)
+        self._keys = DueKeys(ledger, sides.entities, seams, node, self.options)
+        self.resolver = Resolver(ledger, sides, hooks, seams, is_alive, self.options)
+        self.upkeep = Upkeep(ledger, sides, hooks, seams, self.options)
+        self._running: dict[KeyName, asyncio.Task[None]] = {}
+        self._picked: list[KeyState] = []
+        self._at_once = float(self.options.converges_max)
+        self._idle_rounds = 0
+        self._resolve_at = seams.clock.monotonic()
+        self._upkeep_at = seams.clock.monotonic()
+        self._told: set[str] = set()
+
+    async def run(self) -> None:
+        """Work until cancelled; a failure is told, and never ends the worker."""
+        try:
+            while True:
+                await self._rest.rest(await self._round())
+        finally:
+            for task in self._running.values():
+                task.cancel()
+
+    async def step(self) -> bool:
+        """Look after everything once and try every key that is due now; whether any was.
+
+        Raises:
+            LedgerUnavailableError: nothing is known to have changed.
+
+        """
+        settled = await self._resolve()
+        await self._look_after()
+        started = self._start_due()
+        while self._running:
+            await asyncio.wait(list(self._running.values()))
+            started += self._start_due()
+        return settled > 0 or started > 0
+
+    def wake(self) -> None:
+        """There is work: look now."""
+        self._idle_rounds = 0
+        self._rest.wake()
+
+    @property
+    def at_once(self) -> int:
+        """How many keys may be tried at once now: less while stores do not answer."""
+        return max(1, int(self._at_once))
+
+    async def _round(self) -> float:
+        """One look at everything that is due; returns how many seconds to rest."""
+        now = self._seams.clock.monotonic()
+        started = 0
+        try:
+            if now >= self._resolve_at:
+                self._resolve_at = now + self.options.resolve_seconds
+                await self._resolve()
+            if now >= self._upkeep_at:
+                self._upkeep_at = now + self.options.upkeep_seconds
+                await self._look_after()
+            started = self._start_due()
+        except Exception as error:  # noqa: BLE001 - told as an event, never the end of the worker
+            self._hooks.emit(WorkerFailed("reconciler", _reason(error)))
+            self._idle_rounds += 1
+        if started or self._running:
+            self._idle_rounds = 0
+            # Whoever ends wakes this loop; the rest is for keys that become due meanwhile.
+            return self.options.idle_seconds_max
+        self._idle_rounds = min(self._idle_rounds + 1, 20)
+        pause = self.options.idle_seconds * 2.0**self._idle_rounds
+        return min(pause, self.options.idle_seconds_max)
+
+    async def _resolve(self) -> int:
+        try:
+            return await self.resolver.step()
+        except (StoreError, TimeoutError) as error:
+            self._tell_once(_reason(error))
+            return 0
+
+    async def _look_after(self) -> None:
+        failures = await self.upkeep.step()
+        for failure in failures:
+            self._tell_once(failure)
+        self._told.intersection_update(failures)
+
+    def _start_due(self) -> int:
+        """Begin to converge as many due keys as may run at once; returns how many."""
+        if not self._ledger.migration.copies_allowed:
+            return 0
+        started = 0
+        while len(self._running) < self.at_once:
+            state = self._next_key()
+            if state is None:
+                return started
+            name = (state.entity, state.key)
+            work = self._converge(state)
+            self._running[name] = self._seams.tasks.spawn(work, name="converge")
+            started += 1
+        return started
+
+    def _next_key(self) -> KeyState | None:
+        """A key that is due; looked up again, since it was picked a while ago."""
+        if not self._picked:
+            wanted = 2 * self.options.converges_max
+            self._picked = self._keys.pick(wanted, self._running)[::-1]
+        while self._picked:
+            state = self._picked.pop()
+            if (state.entity, state.key) in self._running:
+                continue
+            if self._keys.still_ready(state):
+                return state
+        return None
+
+    async def _converge(self, state: KeyState) -> None:
+        """One attempt; what it raises is told, and the key waits for its next turn."""
+        end: ConvergeEnd | None = None
+        try:
+            end = await self._convergence.converge(state.entity, state.key)
+        except Exception as error:  # noqa: BLE001 - told as an event, never the end of the worker
+            self._hooks.emit(WorkerFailed("reconciler", _reason(error)))
+        finally:
+            self._running.pop((state.entity, state.key), None)
+            self._keys.ended(state, end)
+            self._adapt(end)
+            self._rest.wake()
+
+    def _adapt(self, end: ConvergeEnd | None) -> None:
+        """Fewer at once while stores do not answer; more again, one by one, as they do."""
+        if end is None or end in NO_ANSWER:
+            self._at_once = max(1.0, self._at_once / 2)
+        else:
+            gained = self._at_once + 1.0 / self._at_once
+            self._at_once = min(float(self.options.converges_max), gained)
+        if end is ConvergeEnd.FENCED:
+            # The store's epoch may lag behind: see to it before keys wait for long.
+            soon = self._seams.clock.monotonic() + self.options.resolve_seconds
+            self._upkeep_at = min(self._upkeep_at, soon)
+
+    def _tell_once(self, reason: str) -> None:
+        """A lasting failure is one event, not one each round."""
+        if reason not in self._told:
+            self._told.add(reason)
+            self._hooks.emit(WorkerFailed("reconciler", reason))
+
+
+def _reason(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

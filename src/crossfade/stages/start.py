@@ -1,0 +1,98 @@
+"""What a node does before it serves: make entities known, and check whose stores these are."""
+
+import asyncio
+from functools import partial
+
+from crossfade.convergence.sides import Sides
+from crossfade.errors import ForeignLedgerError, StoreError
+from crossfade.ledger.base import Ledger
+from crossfade.ledger.rows import Rows
+from crossfade.ledger.transitions.chunks import declare_entity
+from crossfade.ledger.transitions.moves import note_untracked_writes
+from crossfade.model.migration_state import MigrationState
+from crossfade.model.stage import Stage
+from crossfade.observability.events import WorkerFailed
+from crossfade.observability.hooks import Hooks
+from crossfade.store.base import FencedDatabase, StoreEpoch
+
+_EPOCHS_AHEAD_MAX = 2
+"""A change of epoch that was cut off leaves a store at most this far ahead of the ledger."""
+
+
+class NodeStart:
+    """The checks and repairs at the start of a node; each may be repeated."""
+
+    def __init__(self, ledger: Ledger, sides: Sides, hooks: Hooks, store_seconds_max: float) -> None:
+        self._ledger = ledger
+        self._sides = sides
+        self._hooks = hooks
+        self._store_seconds_max = store_seconds_max
+
+    async def declare_entities(self) -> tuple[str, ...]:
+        """Make the definition's entities known; returns those that need a new sweep (rule 12)."""
+        versions = {
+            name: stores.entity.version for name, stores in self._sides.entities.items()
+        }
+
+        def transition(rows: Rows) -> tuple[str, ...]:
+            rows.set_document("entities", "declared", list(versions))
+            return tuple(
+                name for name, version in versions.items() if declare_entity(rows, name, version)
+            )
+
+        return await self._ledger.transact(transition)
+
+    async def note_untracked(self) -> bool:
+        """Say that this node may send writes without intent; True if an earlier one may have."""
+        before = self._ledger.migration.untracked_served
+        if self._ledger.migration.stage is Stage.OFF:
+            await self._ledger.transact(note_untracked_writes)
+        return before
+
+    async def check_stores(self) -> None:
+        """Refuse stores that another ledger fences, or that know more than this one does.
+
+        A store that does not answer is told as an event and checked by its first copy.
+
+        Raises:
+            ForeignLedgerError: names the store and `crossfade ledger adopt`.
+            ConfigurationError: the two tables are missing.
+
+        """
+        sequence = await self._ledger.transact(lambda rows: rows.next_sequence())
+        for databases in self._sides.databases.values():
+            for database in databases:
+                try:
+                    async with asyncio.timeout(self._store_seconds_max):
+                        await self._check(database, sequence)
+                except (StoreError, TimeoutError) as error:
+                    reason = str(error) or f"{database.name} does not answer"
+                    self._hooks.emit(WorkerFailed("start", reason))
+
+    async def _check(self, database: FencedDatabase, sequence: int) -> None:
+        found = await database.epoch()
+        migration = self._ledger.migration
+        if found is None:
+            identity = self._ledger.identity
+            wanted = StoreEpoch(identity.ledger_id, identity.incarnation, migration.epoch)
+            await database.raise_epoch(wanted)
+            return
+        problem = self._problem(found, migration)
+        if problem is None and await database.highest_token() > sequence:
+            problem = "it has copies that this ledger does not know of: the ledger is an older copy"
+        if problem is not None:
+            raise ForeignLedgerError(
+                f"{database.name} is fenced by another state of the ledger: {problem}. "
+                "Bring the right ledger back, or run `crossfade ledger adopt`."
+            )
+
+    def _problem(self, found: StoreEpoch, migration: MigrationState) -> str | None:
+        identity = self._ledger.identity
+        if found.ledger_id != identity.ledger_id:
+            return "its ledger has another identity"
+        if found.incarnation > identity.incarnation:
+            return "its ledger was adopted later"
+        ahead = _EPOCHS_AHEAD_MAX if migration.flip is not None else 0
+        if found.epoch > migration.epoch + ahead:
+            return f"its epoch is {found.epoch}, the ledger's {migration.epoch}"
+        return None

@@ -1,0 +1,94 @@
+"""One SQL database that a migration copies into: its connections, epoch row and fence table."""
+
+from typing import TypeVar
+
+from crossfade.errors import StoreError
+from crossfade.store.base import StoreEpoch
+from crossfade.store.sql_connections import SqlConnections, Work
+from crossfade.store.sql_dialect import Cursor, SqlDialect, ViolationError
+from crossfade.store.sql_fence import SqlFence
+from crossfade.store.sql_options import SqlOptions
+from crossfade.store.sqlite_dialect import sqlite_dialect
+
+Result = TypeVar("Result")
+
+
+class SqlDatabase:
+    """A `FencedDatabase`; the stores of all entities in one database share it.
+
+    Making one opens nothing. Whoever raises or adopts an epoch through it has said which ledger
+    this process serves; from then on its stores refuse puts into a database of another ledger.
+
+    Raises:
+        ConfigurationError: the URL names no database that this release knows.
+
+    """
+
+    def __init__(self, url: str, *, migration: str, options: SqlOptions | None = None) -> None:
+        limits = options or SqlOptions()
+        self.url = url
+        self.dialect: SqlDialect = sqlite_dialect(url, limits)
+        self.connections = SqlConnections(self.dialect, limits)
+        self.fences = SqlFence(migration, self.dialect)
+        self.ledger: tuple[str, int] | None = None
+
+    @property
+    def name(self) -> str:
+        """See `FencedDatabase.name`."""
+        return self.dialect.name
+
+    async def epoch(self) -> StoreEpoch | None:
+        """See `FencedDatabase.epoch`."""
+        return await self.connections.read(self.fences.epoch)
+
+    async def raise_epoch(self, wanted: StoreEpoch) -> StoreEpoch:
+        """See `FencedDatabase.raise_epoch`."""
+        held = await self._write(lambda cursor: self.fences.raise_epoch(cursor, wanted))
+        self.ledger = (held.ledger_id, held.incarnation)
+        return held
+
+    async def adopt(self, wanted: StoreEpoch) -> None:
+        """See `FencedDatabase.adopt`."""
+        await self._write(lambda cursor: self.fences.set_epoch(cursor, wanted))
+        self.ledger = (wanted.ledger_id, wanted.incarnation)
+
+    async def highest_token(self) -> int:
+        """See `FencedDatabase.highest_token`."""
+        return await self.connections.read(self.fences.highest_token)
+
+    async def prepare(self) -> None:
+        """See `FencedDatabase.prepare`."""
+        await self._write(self.fences.prepare)
+
+    async def remove(self) -> None:
+        """See `FencedDatabase.remove`; without the tables there is nothing to remove."""
+        await self._write(self._remove)
+
+    def ddl(self) -> str:
+        """See `FencedDatabase.ddl`."""
+        return self.fences.ddl()
+
+    async def close(self) -> None:
+        """See `FencedDatabase.close`."""
+        await self.connections.close()
+
+    async def table_names(self) -> tuple[str, ...]:
+        """The tables that a definition may name, in order; for `doctor` and `init`."""
+        return await self.connections.read(self._table_names)
+
+    def _remove(self, cursor: Cursor) -> None:
+        self.fences.prepare(cursor)
+        self.fences.remove(cursor)
+
+    def _table_names(self, cursor: Cursor) -> tuple[str, ...]:
+        tables = self.dialect.tables(cursor)
+        return tuple(sorted(name for name, is_view in tables.items() if not is_view))
+
+    async def _write(self, work: Work[Result]) -> Result:
+        try:
+            return await self.connections.write(work)
+        except ViolationError as error:
+            raise StoreError(
+                f"the database {self.name} refuses what the fence tables need: {error}. "
+                f"Run `crossfade doctor`."
+            ) from error

@@ -1,0 +1,17 @@
+"""Every limit of an SQL store, with unit and reason."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SqlOptions:
+    """How much of a user's database we may take."""
+
+    reader_connections_max: int = 4
+    """Connections for reads, each with its thread; puts share one, as SQLite has one writer."""
+    busy_seconds_max: float = 5.0
+    """How long a call waits for a lock that somebody else holds before it says unreachable."""
+    calls_waiting_max: int = 2000
+    """Calls that may wait for a connection; more are refused at once as unreachable."""
+    foreign_keys: bool = True
+    """Whether the database checks foreign keys for what we write (SQLite asks this of callers)."""

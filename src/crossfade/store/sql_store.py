@@ -1,0 +1,183 @@
+"""An SQL database as the store of one entity."""
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from crossfade.errors import ConfigurationError, StoreUnreachableError
+from crossfade.model.key import Key, KeyRange
+from crossfade.store.base import BatchResult, Fence, PutResult, PutStatus, Record
+from crossfade.store.sql_binding import BoundRecord, RecordBinder, key_text
+from crossfade.store.sql_conflict import other_key
+from crossfade.store.sql_connections import Work
+from crossfade.store.sql_database import SqlDatabase
+from crossfade.store.sql_dialect import CannotHoldError, KeyKind, Violation, ViolationError
+from crossfade.store.sql_putting import FENCED, SqlPutting
+from crossfade.store.sql_reading import SqlReading
+from crossfade.store.sql_tables import StoreTable
+from crossfade.store.table_shape import TableShape
+
+Result = TypeVar("Result")
+
+
+class SqlStore:
+    """A `Store`: one table, or an aggregate of several, in one `SqlDatabase`.
+
+    A put reads the row that is there and writes only what differs, so that a repeated put costs
+    no write and fires no trigger. What it wrote is durable when it returns `OK`; a crash before
+    leaves nothing of it, neither rows nor token.
+    """
+
+    def __init__(self, database: SqlDatabase, entity: str, table: StoreTable) -> None:
+        self._database = database
+        self._table = table
+        self._binder = RecordBinder(table)
+        self._reading = SqlReading(table, database.dialect)
+        self._putting = SqlPutting(self._reading, database.fences, entity)
+
+    @property
+    def ordered(self) -> bool:
+        """See `Store.ordered`."""
+        return self._table.ordered
+
+    @property
+    def shape(self) -> TableShape:
+        """The table as it was when the store was opened; for `doctor`."""
+        return self._table.shape()
+
+    @property
+    def key_types(self) -> tuple[type, ...]:
+        """`int` or `str` for each column of the key."""
+        kinds = (column.key_kind for column in self._table.only(self._table.key))
+        return tuple(int if kind is KeyKind.WHOLE else str for kind in kinds)
+
+    def as_read(self, key: Key, record: Record) -> Record:
+        """The columns that the record names, and its key, as a read gives them after a put.
+
+        Children are in order and have their parent's columns. Touches no database.
+
+        Raises:
+            CannotHoldError: a put would be refused for the same reason.
+
+        """
+        bound = self._binder.bind(key, record)
+        result = self._binder.as_read(bound.row)
+        for name, rows in bound.children.items():
+            result[name] = self._binder.child(name).all_as_read(rows)
+        return result
+
+    async def read(self, key: Key) -> Record | None:
+        """See `RecordReader.read`."""
+        try:
+            self._binder.check_key(key)
+        except CannotHoldError:
+            return None
+        return await self._read(lambda cursor: self._reading.read(cursor, key))
+
+    async def read_range(self, range_: KeyRange, rows_max: int) -> Sequence[tuple[Key, Record]]:
+        """See `RecordReader.read_range`."""
+        return await self._read(lambda cursor: self._reading.read_range(cursor, range_, rows_max))
+
+    async def keys_in_range(self, range_: KeyRange, rows_max: int) -> Sequence[Key]:
+        """See `RecordReader.keys_in_range`."""
+        return await self._read(
+            lambda cursor: self._reading.keys_in_range(cursor, range_, rows_max)
+        )
+
+    async def key_after(self, lower: Key | None, rows: int) -> Key | None:
+        """See `RecordReader.key_after`."""
+        return await self._read(lambda cursor: self._reading.key_after(cursor, lower, rows))
+
+    async def last_key(self) -> Key | None:
+        """See `RecordReader.last_key`."""
+        return await self._read(self._reading.last_key)
+
+    async def rows_estimate(self) -> int:
+        """See `RecordReader.rows_estimate`."""
+        return await self._read(self._reading.count)
+
+    async def put(self, key: Key, record: Record | None, fence: Fence) -> PutResult:
+        """See `RecordWriter.put`."""
+        if record is None:
+            return await self._delete(key, fence)
+        try:
+            bound = self._binder.bind(key, record)
+        except CannotHoldError as error:
+            return PutResult(PutStatus.REFUSED, str(error))
+        try:
+            batch = await self._write(
+                lambda cursor: self._putting.put(cursor, [bound], fence, self._database.ledger)
+            )
+        except ViolationError as error:
+            return await self._explained(error.violation, bound)
+        return FENCED if batch.fenced else batch.result
+
+    async def put_many(self, records: Sequence[tuple[Key, Record]], fence: Fence) -> BatchResult:
+        """See `RecordWriter.put_many`; of a key that comes twice the last record counts."""
+        bound: list[BoundRecord] = []
+
+        def bind_all() -> None:
+            bind = self._binder.bind
+            bound.extend({key: bind(key, record) for key, record in records}.values())
+
+        try:
+            return await self._write(
+                lambda cursor: self._putting.put(cursor, bound, fence, self._database.ledger),
+                bind_all,
+            )
+        except CannotHoldError as error:
+            return BatchResult(PutResult(PutStatus.REFUSED, str(error)))
+        except ViolationError as error:
+            return BatchResult(_refusal(error.violation))
+
+    async def raise_token(self, key: Key, fence: Fence) -> PutResult:
+        """See `RecordWriter.raise_token`."""
+        text = key_text(key)
+        try:
+            return await self._write(
+                lambda cursor: self._putting.keep_token(cursor, text, fence, self._database.ledger)
+            )
+        except ViolationError as error:
+            return _refusal(error.violation)
+
+    async def _delete(self, key: Key, fence: Fence) -> PutResult:
+        try:
+            self._binder.check_key(key)
+        except CannotHoldError:
+            # No row can have that key, so only the token is to be kept.
+            return await self.raise_token(key, fence)
+        text = key_text(key)
+        try:
+            return await self._write(
+                lambda cursor: self._putting.delete(
+                    cursor, key, text, fence, self._database.ledger
+                )
+            )
+        except ViolationError as error:
+            return _refusal(error.violation)
+
+    async def _explained(self, violation: Violation, bound: BoundRecord) -> PutResult:
+        if violation.status is not PutStatus.UNIQUE:
+            return _refusal(violation)
+        other = await self._read(
+            lambda cursor: other_key(cursor, self._reading, self._binder, violation.place, bound)
+        )
+        return PutResult(violation.status, violation.reason, other)
+
+    async def _read(self, work: Work[Result]) -> Result:
+        try:
+            return await self._database.connections.read(work)
+        except ConfigurationError as error:
+            raise StoreUnreachableError(str(error)) from error
+
+    async def _write(
+        self, work: Work[Result], prepare: Callable[[], None] | None = None
+    ) -> Result:
+        try:
+            return await self._database.connections.write(work, prepare)
+        except ConfigurationError as error:
+            # It was right when the store was opened: somebody dropped the tables or the file.
+            raise StoreUnreachableError(str(error)) from error
+
+
+def _refusal(violation: Violation) -> PutResult:
+    return PutResult(violation.status, violation.reason)
