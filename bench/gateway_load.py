@@ -1,4 +1,4 @@
-"""The load of the gateway benchmark: `python -m bench.gateway_load PORT CONNECTIONS SECONDS COUNT`.
+"""The load of the gateway benchmark: `-m bench.gateway_load PORT CONNECTIONS SECONDS COUNT`.
 
 Sends small GETs over so many kept connections for so many seconds, or until so many are answered
 (0: no such end); prints `{"requests": n, "seconds": s, "failed": n, "p50_ms": x, "p99_ms": x}`.

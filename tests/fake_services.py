@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -165,6 +165,8 @@ class FakeService:
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     before: Callable[[CallTag], None] | None = None
     """Called when a call arrives: something that happens just then."""
+    slow: Callable[[], Awaitable[None]] | None = None
+    """Awaited before a call is carried out, such as a sleep."""
     after: Callable[[CallTag], None] | None = None
     """Called when a call was carried out and is not answered yet."""
 
@@ -179,6 +181,8 @@ class FakeService:
         if self.before is not None:
             self.before(tag)
         await self.turns()
+        if self.slow is not None:
+            await self.slow()
         if does is Does.HANG:
             await self.gate.wait()
         answer = self._carry_out(does, act)

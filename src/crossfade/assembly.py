@@ -34,7 +34,7 @@ from crossfade.model.service import HttpService
 from crossfade.model.side import Side
 from crossfade.model.store_description import SqlTable
 from crossfade.observability.hooks import Hooks
-from crossfade.reconciler.reconciler import Reconciler
+from crossfade.reconciler.worker import Reconciler, ThisProcess
 from crossfade.references import resolve_reference
 from crossfade.seams.bundle import Seams
 from crossfade.seams.clock import SystemClock
@@ -93,7 +93,6 @@ class Node:
             "stage watch": self.watch.run,
             "reconciler": self.reconciler.run,
             "backfill": self.backfill.run,
-            "verification": self.verifier.run,
             "observations": self.observations.run,
         }
         for name, run in works.items():
@@ -231,6 +230,7 @@ def _wire(migration: Migration, config: Config, opened: _Opened, dead_nodes: boo
         ledger=ledger, barrier=barrier, flipper=flipper, pace=gatherer.pace, hooks=hooks,
         seams=seams, options=config.stages,
     )  # fmt: skip
+    process = ThisProcess(name, writer.is_alive, config.reconciler)
     routes = Routes(
         [(one.method, one.template, one) for one in migration.operations.values()]
     )
@@ -249,7 +249,7 @@ def _wire(migration: Migration, config: Config, opened: _Opened, dead_nodes: boo
         definition=migration, config=config, name=name, ledger=ledger, sides=sides, hooks=hooks,
         seams=seams, convergence=convergence, writer=writer, reader=reader, canary=canary,
         comparer=comparer, observations=observations,
-        reconciler=Reconciler(ledger, sides, convergence, writer.is_alive, hooks, seams),
+        reconciler=Reconciler(ledger, sides, convergence, hooks, seams, process),
         backfill=BackfillWorker(ledger, sides, hooks, seams, name, config.backfill),
         verifier=Verifier(ledger, sides, hooks, seams, config.verification),
         stages=stages, barrier=barrier, watch=watch, app=app, databases=opened.databases,

@@ -19,8 +19,10 @@ from crossfade.execution.comparison_options import ComparisonOptions
 from crossfade.execution.options import ExecutionOptions
 from crossfade.gateway.options import GatewayOptions
 from crossfade.model.evidence import GateOptions
+from crossfade.reconciler.options import ReconcilerOptions
 from crossfade.references import resolve_reference
 from crossfade.stages.options import StageOptions
+from crossfade.verification.options import VerificationOptions
 
 FILE_NAME = "crossfade.toml"
 ENVIRONMENT_PREFIX = "CROSSFADE_"
@@ -70,12 +72,14 @@ class Config(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     gateway: GatewaySettings = Field(default_factory=GatewaySettings)
     control: ControlSettings = Field(default_factory=ControlSettings)
+    backfill: BackfillOptions = Field(default_factory=BackfillOptions)
+    comparison: ComparisonOptions = Field(default_factory=ComparisonOptions)
     convergence: ConvergenceOptions = Field(default_factory=ConvergenceOptions)
     execution: ExecutionOptions = Field(default_factory=ExecutionOptions)
-    stages: StageOptions = Field(default_factory=StageOptions)
     gates: GateOptions = Field(default_factory=GateOptions)
-    comparison: ComparisonOptions = Field(default_factory=ComparisonOptions)
-    backfill: BackfillOptions = Field(default_factory=BackfillOptions)
+    reconciler: ReconcilerOptions = Field(default_factory=ReconcilerOptions)
+    stages: StageOptions = Field(default_factory=StageOptions)
+    verification: VerificationOptions = Field(default_factory=VerificationOptions)
 
     @property
     def ledger_file(self) -> Path:

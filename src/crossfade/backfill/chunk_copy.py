@@ -61,7 +61,12 @@ class ChunkCopier:
     """Copies chunks of one entity; several may be open at once, in any order (rule 8)."""
 
     def __init__(
-        self, ledger: Ledger, stores: EntityStores, hooks: Hooks, seams: Seams, throttle: Throttle,
+        self,
+        ledger: Ledger,
+        stores: EntityStores,
+        hooks: Hooks,
+        seams: Seams,
+        throttle: Throttle,
         node: str,
     ) -> None:
         self._ledger = ledger
@@ -210,9 +215,7 @@ class ChunkCopier:
         rows, bad = await self._mapped(records, opened)
         return Page(rows, bad, extra, len(records), left)
 
-    async def _mark_extra(
-        self, opened: OpenedChunk, range_: KeyRange, present: set[Key]
-    ) -> int:
+    async def _mark_extra(self, opened: OpenedChunk, range_: KeyRange, present: set[Key]) -> int:
         """Make the mirror's keys of a range that are not present on the authority dirty.
 
         A key that is created meanwhile may be among them: converging it once more does no harm.

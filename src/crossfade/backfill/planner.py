@@ -14,11 +14,14 @@ class RangePlan:
     within: KeyRange
     """The range, or the gap that it begins."""
     peek: bool
-    """Whether the range ends at the n-th key of `within`, which the authority must be asked for."""
+    """Whether the range ends at the n-th key of `within`: the authority must be asked for it."""
 
 
 def plan_range(
-    coverage: Coverage, left_behind: Sequence[KeyRange], under_way: Sequence[KeyRange], *,
+    coverage: Coverage,
+    left_behind: Sequence[KeyRange],
+    under_way: Sequence[KeyRange],
+    *,
     ordered: bool,
 ) -> RangePlan | None:
     """The next range to copy; None where nothing is left that nobody works on.

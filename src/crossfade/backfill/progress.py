@@ -3,9 +3,6 @@
 from dataclasses import dataclass
 
 from crossfade.ledger.transitions.sweeps import Sweep, SweepState
-from crossfade.seams.clock import Clock
-
-_SMOOTHING_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,34 +23,6 @@ class SweepProgress:
     """Why it does not run, or not at full speed; None where it does."""
     started_at: float
     finished_at: float | None
-
-
-class Pace:
-    """Rows per second over the last seconds, on the process's own clock."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._last = clock.monotonic()
-        self._rows_per_second = 0.0
-        self._waiting_rows = 0
-
-    def count(self, rows: int) -> None:
-        """So many rows were dealt with since the last call."""
-        now = self._clock.monotonic()
-        seconds = now - self._last
-        self._waiting_rows += rows
-        if seconds <= 0:
-            return
-        weight = min(1.0, seconds / _SMOOTHING_SECONDS)
-        self._rows_per_second += weight * (self._waiting_rows / seconds - self._rows_per_second)
-        self._waiting_rows = 0
-        self._last = now
-
-    @property
-    def rows_per_second(self) -> float:
-        """The pace; sinks to 0 where nothing is counted for long."""
-        idle = self._clock.monotonic() - self._last
-        return self._rows_per_second if idle < 2 * _SMOOTHING_SECONDS else 0.0
 
 
 def progress_of(sweep: Sweep, rows_per_second: float, waits_for: str | None) -> SweepProgress:

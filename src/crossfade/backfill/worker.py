@@ -4,9 +4,10 @@ from functools import partial
 
 from crossfade.backfill.chunk_copy import ChunkCopier
 from crossfade.backfill.options import BackfillOptions
-from crossfade.backfill.progress import Pace, SweepProgress, progress_of
+from crossfade.backfill.progress import SweepProgress, progress_of
 from crossfade.backfill.sweep import EntitySweep
 from crossfade.convergence.backlog import Backlog
+from crossfade.convergence.pace import Pace
 from crossfade.convergence.rest import Rest
 from crossfade.convergence.sides import Sides
 from crossfade.convergence.throttle import Throttle
@@ -24,7 +25,12 @@ class BackfillWorker:
     """Copies what the ledger's sweeps ask for; one per node, and one node per sweep."""
 
     def __init__(
-        self, ledger: Ledger, sides: Sides, hooks: Hooks, seams: Seams, node: str,
+        self,
+        ledger: Ledger,
+        sides: Sides,
+        hooks: Hooks,
+        seams: Seams,
+        node: str,
         options: BackfillOptions | None = None,
     ) -> None:
         self.options = options or BackfillOptions()
@@ -88,7 +94,7 @@ class BackfillWorker:
         """Every sweep that was ever asked for, in the order of their entities."""
         shown = []
         for name in self._sweeps:
-            sweep = self._ledger.look(lambda rows, name=name: look_sweep(rows, name))
+            sweep = self._ledger.look(partial(look_sweep, entity=name))
             if sweep is None:
                 continue
             mine = self._current is not None and self._current.entity == name
@@ -100,20 +106,19 @@ class BackfillWorker:
     async def _round(self) -> float:
         """One step whose failure is told; returns how many seconds to rest."""
         try:
-            if await self.step():
-                self._failures = 0
-                return self._throttle.due_seconds
-            self._failures = 0
-            return self.options.idle_seconds
+            busy = await self.step()
         except (StoreError, TimeoutError) as error:
             reason = str(error) or type(error).__name__
             self._waits_for = f"a side failed: {reason}"
         except Exception as error:  # noqa: BLE001 - told as an event, never the end of the worker
             reason = f"{type(error).__name__}: {error}"
             self._waits_for = reason
+        else:
+            self._failures = 0
+            return self._throttle.due_seconds if busy else self.options.idle_seconds
         self._hooks.emit(WorkerFailed("backfill", reason))
         self._failures += 1
-        longest = self.options.retry_seconds * 2 ** min(self._failures - 1, 20)
+        longest = self.options.retry_seconds * 2.0 ** min(self._failures - 1, 20)
         jitter = 0.5 + self._seams.randomness.fraction() / 2
         return min(longest, self.options.retry_seconds_max) * jitter
 

@@ -48,7 +48,6 @@ async def node_process(definition: Migration, config: Config) -> AsyncIterator[R
         gateway = GatewayServer(
             node.app,
             config.gateway,
-            node.seams.tasks,
             host=config.gateway.host,
             port=config.gateway.port,
         )

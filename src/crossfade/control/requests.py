@@ -56,6 +56,14 @@ class EntitiesAsked(Asked):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BackfillAsked(EntitiesAsked):
+    """Copy entities."""
+
+    rows_per_second_max: float | None = None
+    """None is no limit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KeysAsked(Asked):
     """Do something to keys, by name."""
 

@@ -4,13 +4,14 @@ from collections.abc import Awaitable, Callable
 
 from crossfade.assembly import Node
 from crossfade.control.documents import Document
+from crossfade.control.copying import Copying
+from crossfade.control.findings import Mending
 from crossfade.control.key_cases import KeyCases
+from crossfade.control.looks import Look, ledger_looks
 from crossfade.control.moves import Moves
 from crossfade.control.outline import Outline
 from crossfade.control.telling import Telling
 
-Look = Callable[..., Document | Awaitable[Document]]
-"""Asks; its parameters are plain values with their types."""
 Change = Callable[..., Awaitable[Document]]
 """Changes; takes one request (`crossfade.control.requests`)."""
 
@@ -23,22 +24,22 @@ class Service:
         told = Telling(ledger, outline, read_from="node")
         moves = Moves(node.stages, ledger, node.canary, outline, clock)
         keys = KeyCases(ledger, node.sides, node.convergence, node.stages, outline, clock)
+        copying = Copying(ledger, node.backfill, told, clock)
+        mending = Mending(node.observations, told)
         self.looks: dict[str, Look] = {
-            "status": reading.status,
-            "stage": reading.stage,
-            "history": reading.history,
+            **ledger_looks(told),
             "plan": moves.plan,
-            "canary": reading.canary,
-            "dirty": reading.dirty,
-            "quarantine": reading.quarantine,
-            "ledger": reading.ledger,
+            "backfill": copying.backfill,
         }
         self.changes: dict[str, Change] = {
             "promote": moves.promote,
             "rollback": moves.rollback,
             "freeze": moves.freeze,
             "set_canary": moves.set_canary,
+            "start_backfill": copying.start_backfill,
+            "pause_backfill": copying.pause_backfill,
             "repair": keys.repair,
+            "resolve_diff": mending.resolve_diff,
             "release": keys.release,
             "waive": keys.waive,
             "retry": keys.retry,

@@ -19,7 +19,9 @@ class BacklogOptions:
 class Backlog:
     """The dirty keys of all entities, as whoever makes more of them should see them."""
 
-    def __init__(self, ledger: Ledger, clock: Clock, options: BacklogOptions | None = None) -> None:
+    def __init__(
+        self, ledger: Ledger, clock: Clock, options: BacklogOptions | None = None
+    ) -> None:
         self._ledger = ledger
         self._clock = clock
         self._options = options or BacklogOptions()

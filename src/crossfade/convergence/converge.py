@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import partial
 
-from crossfade.convergence.key_holds import KeyHolds
+from crossfade.convergence.key_counter import KeyCounter
+from crossfade.convergence.key_holds import HOLD_SECONDS_MAX, KeyHolds
 from crossfade.convergence.options import ConvergenceOptions
 from crossfade.convergence.sides import EntityStores, Sides
 from crossfade.errors import MappingError, StoreError, StoreOutcomeUnknownError
 from crossfade.ledger.base import Ledger
+from crossfade.ledger.rows import RowsQueries
 from crossfade.ledger.transitions.keys import (
     LeaseGrant,
     abandon_lease,
@@ -18,7 +20,9 @@ from crossfade.ledger.transitions.keys import (
     release_lease,
     take_lease,
 )
+from crossfade.model.coverage import covers
 from crossfade.model.key import Key
+from crossfade.model.key_state import Lease
 from crossfade.observability.events import (
     ConvergeFailed,
     HotKeyHeld,
@@ -43,6 +47,9 @@ class ConvergeEnd(Enum):
     QUARANTINED = "the mirror refuses the record, or it cannot be mapped"
 
 
+_SETTLED = (ConvergeEnd.CLEAN, ConvergeEnd.NOTHING, ConvergeEnd.QUARANTINED)
+
+
 @dataclass(frozen=True, slots=True)
 class Effect:
     """What a put was about to change; shows what a replay had done to the mirror."""
@@ -54,6 +61,9 @@ class Effect:
 
 
 Observer = Callable[[Effect], None]
+
+IDLE_POLL_SECONDS = 0.002
+"""How often a held key is looked at until its last write has ended."""
 
 
 class Convergence:
@@ -69,6 +79,8 @@ class Convergence:
         self._node = node
         self.options = ConvergenceOptions()
         self.key_holds = KeyHolds(seams.clock)
+        self._touched = KeyCounter()
+        self._blocks = KeyCounter()
         self.cleaned = 0
         """Keys that became clean since this process started; the pace of convergence."""
 
@@ -86,17 +98,40 @@ class Convergence:
             LedgerUnavailableError: nothing is known to have changed.
 
         """
-        stores = self._sides.entities[entity]
-        grant = await self._lease(entity, key)
-        if grant is None:
-            return ConvergeEnd.NOTHING
-        if grant.tries <= self.options.hot_key_tries:
-            return await self._attempt(stores, grant, observer)
+        if self._touched.count(entity, key) < self.options.hot_key_tries:
+            return await self._attempt(entity, key, observer)
         began = self._seams.clock.monotonic()
         async with self.key_holds.hold(entity, key):
-            end = await self._attempt(stores, grant, observer)
+            await self._until_idle(entity, key, began + HOLD_SECONDS_MAX / 2)
+            end = await self._attempt(entity, key, observer)
+        # A hold that did not help (a write in doubt stays open) is not repeated at once.
+        self._touched.forget(entity, key)
         held_ms = (self._seams.clock.monotonic() - began) * 1000
         self._hooks.emit(HotKeyHeld(entity, held_ms))
+        return end
+
+    async def _until_idle(self, entity: str, key: Key, until: float) -> None:
+        """Wait for the writes that had begun before the key was held; then the rest of the hold.
+
+        An attempt beside an open write can never clear the key, however often it is made.
+        """
+        while self._ledger.look(lambda rows: rows.key(entity, key)).open_intents:
+            if self._seams.clock.monotonic() >= until:
+                return
+            await self._seams.clock.sleep(IDLE_POLL_SECONDS)
+
+    async def _attempt(self, entity: str, key: Key, observer: Observer | None) -> ConvergeEnd:
+        """Lease, copy, release; counts how it ended."""
+        stores = self._sides.entities[entity]
+        grant = await self._lease(entity, key)
+        end = ConvergeEnd.NOTHING
+        if grant is not None:
+            end = await self._copy(stores, grant, observer)
+        if end is ConvergeEnd.TOUCHED:
+            self._touched.add(entity, key)
+        elif end in _SETTLED:
+            self._touched.forget(entity, key)
+            self._blocks.forget(entity, key)
         return end
 
     async def _lease(self, entity: str, key: Key) -> LeaseGrant | None:
@@ -107,7 +142,7 @@ class Convergence:
         await self._seams.failpoint("converge.leased")
         return grant
 
-    async def _attempt(
+    async def _copy(
         self, stores: EntityStores, grant: LeaseGrant, observer: Observer | None
     ) -> ConvergeEnd:
         mirror = grant.authority.other
@@ -156,12 +191,12 @@ class Convergence:
         """Another key or a parent is in the way: wait for it, or quarantine if it is clean."""
         other = result.other_key
         if result.status is PutStatus.UNIQUE and other is not None:
-            state = self._ledger.look(lambda rows: rows.key(grant.entity, other))
-            if not state.dirty:
+            needs = partial(_keeps_its_values, entity=grant.entity, key=other, since=grant.lease)
+            if self._ledger.look(needs):
                 return await self._quarantine(
                     grant, f"{result.reason}; the value belongs to another key that is clean"
                 )
-        if grant.tries >= self.options.refused_tries_max:
+        if self._blocks.add(grant.entity, grant.key) >= self.options.refused_tries_max:
             return await self._quarantine(grant, result.reason)
         return await self._give_up(grant, ConvergeEnd.BLOCKED, result.reason)
 
@@ -174,6 +209,16 @@ class Convergence:
         await self._ledger.transact(partial(quarantine_key, grant=grant, reason=reason))
         self._hooks.emit(KeyQuarantined(grant.entity, reason))
         return ConvergeEnd.QUARANTINED
+
+
+def _keeps_its_values(rows: RowsQueries, entity: str, key: Key, since: Lease) -> bool:
+    """Whether a key was copied and clean before the lease was taken, and untouched since.
+
+    A key that became clean meanwhile may have given up the value for which a put was refused.
+    """
+    state = rows.key(entity, key)
+    covered = covers(rows.entity(entity).coverage, key)
+    return covered and not state.dirty and state.seq < since.token
 
 
 def _reason(error: Exception) -> str:

@@ -30,7 +30,7 @@ class KeyDifference:
 
 
 class PairedPages(Generic[ItemT]):
-    """Pages over the union of both sides' keys; needs two stores that order keys as Python does."""
+    """Pages over the union of both sides' keys; for stores that order keys as Python does."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""How fast a worker that reads whole tables may go: a limit, and less while the authority is slow."""
+"""How fast a worker may read whole tables: a limit, and less while the authority is slow."""
 
 from dataclasses import dataclass
 

@@ -19,8 +19,9 @@ class AnswerMalformedError(Exception):
 class AnswerParser:
     """Reads the answers of one connection, one after the other."""
 
-    def __init__(self, sender: BodySender) -> None:
+    def __init__(self, sender: BodySender, head_bytes_max: int) -> None:
         self._sender = sender
+        self._head_bytes_max = head_bytes_max
         self._parser = httptools.HttpResponseParser(self)
         self.expect(b"GET")
 
@@ -30,6 +31,7 @@ class AnswerParser:
         self._headers: list[Header] = []
         self._reason = b""
         self._interim = 0
+        self._lines_bytes = 0
         self.answer: HttpAnswer | None = None
         """The answer once its head is complete."""
         self.complete = False
@@ -50,6 +52,8 @@ class AnswerParser:
             self.keep_alive = False
             if not self.complete:
                 raise AnswerMalformedError from error
+        if self.answer is None and self.head_bytes > self._head_bytes_max:
+            raise AnswerMalformedError
 
     # Called by httptools.
 
@@ -72,6 +76,9 @@ class AnswerParser:
             return
         self._headers.append((name, value))
         length = len(name)
+        self._lines_bytes += length + len(value) + 4
+        if self._lines_bytes > self._head_bytes_max:
+            raise AnswerMalformedError
         if length == 17 and name.lower() == b"transfer-encoding":  # noqa: PLR2004
             if value.strip(b" \t").lower() != b"chunked":
                 raise AnswerMalformedError

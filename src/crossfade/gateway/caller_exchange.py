@@ -3,6 +3,8 @@
 import asyncio
 import http
 import logging
+import socket
+import struct
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -15,6 +17,7 @@ App = Callable[[dict[str, Any], Callable[[], Awaitable[dict[str, Any]]], Send], 
 
 _CLOSE = (b"Connection", b": ", b"close", b"\r\n")
 _CHUNKED = (b"Transfer-Encoding", b": ", b"chunked", b"\r\n")
+_AT_ONCE = struct.pack("ii", 1, 0)
 _LOG = logging.getLogger("crossfade.gateway")
 _BODILESS = frozenset({204, 304})
 _INTERNAL = Problem(
@@ -42,6 +45,14 @@ def rendered(problem: Problem) -> bytes:
     body = problem.body()
     lines = [name + b": " + value + b"\r\n" for name, value in problem.headers(body)]
     return b"".join([STATUS_LINES[problem.status], *lines, b"\r\n", body])
+
+
+def reset(transport: asyncio.Transport) -> None:
+    """Close so that a caller that reads until the end cannot take a part for the whole."""
+    connection = transport.get_extra_info("socket")
+    if connection is not None and not transport.is_closing():
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+    transport.abort()
 
 
 class CallerExchange:
@@ -119,7 +130,7 @@ class CallerExchange:
             _LOG.exception("the gateway failed on a request")
             self._give_up()
         except BaseException:
-            self._transport.abort()
+            reset(self._transport)
             raise
         else:
             if not self.response_complete and not self.disconnected:
@@ -130,8 +141,7 @@ class CallerExchange:
             self._transport.write(rendered(_INTERNAL))
             self._transport.close()
         elif not self.response_complete:
-            # Nothing but a reset tells a reader until close that something is missing.
-            self._transport.abort()
+            reset(self._transport)
 
     # Called by the app.
 
@@ -236,6 +246,4 @@ class CallerExchange:
         self.response_complete = True
         self.on_gone = None
         self._wake()
-        if not self.keep_alive:
-            self._transport.close()
         self._on_response()

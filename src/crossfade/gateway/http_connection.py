@@ -58,7 +58,7 @@ class HttpConnection(asyncio.Protocol):
         self._tasks = tasks
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport
-        self._parser = AnswerParser(self)
+        self._parser = AnswerParser(self, bounds.head_bytes_max)
         self._timer: asyncio.TimerHandle | None = None
         self._total_timer: asyncio.TimerHandle | None = None
         self._writable: asyncio.Future[None] | None = None
@@ -277,14 +277,15 @@ class HttpConnection(asyncio.Protocol):
         try:
             parser.feed(data)
         except AnswerMalformedError:
-            self._fail(UpstreamFailure.MALFORMED, "what it sent is not an HTTP answer")
+            self._fail(
+                UpstreamFailure.MALFORMED,
+                "what it sent is no HTTP answer, or its head is too long",
+            )
             return
         if parser.complete:
             self._finish()
         elif parser.answer is not None:
             self._deliver(parser.answer)
-        elif parser.head_bytes > self._bounds.head_bytes_max:
-            self._fail(UpstreamFailure.MALFORMED, "the head of its answer is too long")
 
     def _deliver(self, answer: HttpAnswer) -> None:
         """The body is incomplete: hand over the head, and stop reading when there is plenty."""

@@ -23,10 +23,6 @@ class GatewayOptions:
     """Bytes of a read's answer that are kept so that it can be checked and compared; a longer
     one streams, and is checked when its head comes."""
 
-    compared_body_bytes_max: int = 1024 * 1024
-    """Bytes of an answer that is kept for a comparison; longer ones stream and are not
-    compared."""
-
     discarded_body_bytes_max: int = 1024 * 1024
     """Bytes of an unread body that are read and dropped after an early answer, so that the
     caller gets to see the answer; over: the connection is closed."""
@@ -39,6 +35,10 @@ class GatewayOptions:
 
     body_idle_seconds_max: float = 30.0
     """Seconds without a byte while a caller sends its body. Over: 408."""
+
+    refusal_linger_seconds: float = 1.0
+    """Seconds in which a refused caller may still send, unheard, and read why; closing at once
+    would take the answer away from it."""
 
     keep_alive_seconds_max: float = 65.0
     """Seconds an idle connection of a caller is kept; above the 60 s of usual balancers, so

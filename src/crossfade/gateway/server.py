@@ -11,7 +11,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from crossfade.errors import ConfigurationError, PortInUseError
-from crossfade.gateway.caller_exchange import App
+from crossfade.gateway.caller_exchange import App, reset
 from crossfade.gateway.options import GatewayOptions
 from crossfade.gateway.server_protocol import GatewayProtocol
 
@@ -91,7 +91,7 @@ class GatewayServer:
         for task in list(self._state.tasks):
             task.cancel("the gateway stops")
         for connection in self._open():
-            connection.transport.abort()
+            reset(connection.transport)
         await self._wait_until_idle(1.0)
 
     def _open(self) -> list[GatewayProtocol]:
@@ -100,7 +100,8 @@ class GatewayServer:
     async def _wait_until_idle(self, seconds_max: float) -> None:
         loop = asyncio.get_running_loop()
         until = loop.time() + seconds_max
-        while (self._state.connections or self._state.tasks) and loop.time() < until:
+        # Uvicorn's sets tell nobody when they are empty.
+        while (self._state.connections or self._state.tasks) and loop.time() < until:  # noqa: ASYNC110
             await asyncio.sleep(_LOOK_AGAIN_SECONDS)
 
     async def __aenter__(self) -> Self:

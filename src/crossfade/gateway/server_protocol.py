@@ -105,6 +105,7 @@ class GatewayProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Parse some bytes of the caller."""
         if self._deaf or self.parser is None:
+            self._discard(len(data))
             return
         running = self._running
         if running is not None or self._exchange is None or not self._exchange.more_body:
@@ -159,7 +160,7 @@ class GatewayProtocol(HttpToolsProtocol):
         running = self._running
         if running is None:
             self.transport.write(rendered(problem))
-            self.transport.close()
+            self._linger()
         elif running is not self._exchange or not running.more_body:
             # Garbage behind a complete request: that one still gets its answer.
             running.keep_alive = False
@@ -168,7 +169,18 @@ class GatewayProtocol(HttpToolsProtocol):
             running.caller_gone()
             if not started:
                 self.transport.write(rendered(problem))
+            self._linger()
+
+    def _linger(self) -> None:
+        """Close our half, then the whole: what a caller still sends must not reset its answer."""
+        self._deaf = True
+        self._unset_keepalive_if_required()
+        if not self.transport.can_write_eof():
             self.transport.close()
+            return
+        self.transport.write_eof()
+        self.flow.resume_reading()
+        self.loop.call_later(self._options.refusal_linger_seconds, self.transport.close)
 
     # Called by the parser.
 
@@ -280,10 +292,13 @@ class GatewayProtocol(HttpToolsProtocol):
         if not exchange.response_complete:
             exchange.body_came(body)
             return
-        self._discarded += len(body)
+        self._discard(len(body))
+
+    def _discard(self, size: int) -> None:
+        self._discarded += size
         if self._discarded > self._options.discarded_body_bytes_max:
             self._deaf = True
-            self.transport.close()
+            self.transport.abort()
 
     def on_message_complete(self) -> None:
         """The request is complete."""
@@ -301,8 +316,11 @@ class GatewayProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """The next request of this connection may be answered."""
         self.server_state.total_requests += 1
-        self._running = None
+        answered, self._running = self._running, None
         if self.transport.is_closing():
+            return
+        if answered is not None and not answered.keep_alive:
+            self._end(answered)
             return
         self.flow.resume_reading()
         if self._queue:
@@ -311,6 +329,14 @@ class GatewayProtocol(HttpToolsProtocol):
             self.transport.close()
         else:
             self._keep_alive_from_now()
+
+    def _end(self, answered: CallerExchange) -> None:
+        """That was the last answer of this connection."""
+        if answered.more_body:
+            self._linger()
+        else:
+            self._deaf = True
+            self.transport.close()
 
     def shutdown(self) -> None:
         """Stop soon: what runs is answered, what is on its way too, then the connection closes."""

@@ -64,9 +64,10 @@ class ServiceAnswer:
             value = _field(codec.decode(self._body), self._operation.created)
         except CodecError:
             return None
-        wanted = self._key_types[0]
-        right_type = isinstance(value, wanted) and not isinstance(value, bool)
-        return (value,) if len(self._key_types) == 1 and right_type else None
+        right_type = isinstance(value, self._key_types[0]) and not isinstance(value, bool)
+        if value is None or len(self._key_types) != 1 or not right_type:
+            return None
+        return (value,)
 
     def whole_body(self) -> bytes | None:
         """See `UpstreamAnswer`; what was read whole is given again, any number of times."""

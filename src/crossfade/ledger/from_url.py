@@ -19,9 +19,9 @@ SQLITE = "sqlite:///"
 
 def ledger_from_url(
     url: str,
-    *,
     clock: Clock,
     randomness: Randomness,
+    *,
     hooks: Hooks | None = None,
     options: SqliteLedgerOptions | None = None,
 ) -> Ledger:
@@ -60,6 +60,16 @@ def reader_from_url(url: str) -> SqliteReader:
     return open_reader(ledger_path(url))
 
 
+def ledger_exists(url: str) -> bool:
+    """Whether there is a file where the URL says; raises like `ledger_path`."""
+    return ledger_path(url).exists()
+
+
+def committed_sequence(reader: SqliteReader) -> int:
+    """The highest number that the ledger has given out and committed."""
+    return reader.sequence
+
+
 def ledger_path(url: str) -> Path:
     """The file of a SQLite ledger.
 
@@ -74,10 +84,12 @@ def ledger_path(url: str) -> Path:
     if not url.startswith(SQLITE):
         scheme = url.partition(":")[0]
         raise ConfigurationError(
-            f"no ledger is kept in {scheme!r}. Use sqlite:///FILE, or memory:// in tests; "
+            f"the ledger's URL is of the kind {scheme!r}. Write sqlite:///.crossfade/ledger.db; "
             "PostgreSQL comes later."
         )
     name = url.removeprefix(SQLITE)
     if not name or name.endswith("/"):
-        raise ConfigurationError("the ledger's URL names no file. Use sqlite:///FILE.")
+        raise ConfigurationError(
+            "the ledger's URL names no file. Write sqlite:///.crossfade/ledger.db."
+        )
     return Path(name)

@@ -1,4 +1,4 @@
-"""One table as a transition sees it: its own writes over those of its batch over the database."""
+"""One table as the writer sees it: rows it remembers and has changed, over the database."""
 
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
@@ -7,68 +7,70 @@ RowId = TypeVar("RowId")
 Value = TypeVar("Value")
 
 
-class Overlay(Generic[RowId, Value]):
-    """Three layers of rows; None is a row that does not exist.
+Change = tuple["Overlay[Any, Any]", Any, Any, bool]
+"""Overlay, name of the row, its value before, and whether it was as in the database then."""
 
-    `staged` is written by the transition that runs now, `unwritten` by the accepted ones of this
-    batch and not yet by SQL, `known` is what a read of the database would find after it.
+Journal = list[Change]
+"""The changes of the running transition, in order."""
+
+
+class Overlay(Generic[RowId, Value]):
+    """Rows by name; None is a row that does not exist.
+
+    A change is seen by every later read, and noted in the journal until its transition is
+    accepted. `take_unwritten` gives the changes to SQL.
     """
 
-    def __init__(
-        self, load: Callable[[RowId], Value | None], written: "list[Overlay[Any, Any]]"
-    ) -> None:
+    def __init__(self, load: Callable[[RowId], Value | None], journal: Journal) -> None:
         self._load = load
-        self._written = written
+        self._journal = journal
         self._known: dict[RowId, Value | None] = {}
         self._unwritten: dict[RowId, Value | None] = {}
-        self._staged: dict[RowId, Value | None] = {}
+        self._in_database: dict[RowId, Value | None] = {}
+        """What the database holds of each row that is unwritten."""
 
     def get(self, row_id: RowId) -> Value | None:
         """The row as the running transition sees it."""
-        if row_id in self._staged:
-            return self._staged[row_id]
-        if row_id in self._known:
-            return self._known[row_id]
-        value = self._load(row_id)
-        self._known[row_id] = value
+        known = self._known
+        if row_id in known:
+            return known[row_id]
+        value = known[row_id] = self._load(row_id)
         return value
 
     def put(self, row_id: RowId, value: Value | None) -> None:
-        """Write the row for the running transition; None removes it.
+        """Write the row; None removes it."""
+        known = self._known
+        before = known[row_id] if row_id in known else self._load(row_id)
+        first = row_id not in self._unwritten
+        if first:
+            self._in_database[row_id] = before
+        self._journal.append((self, row_id, before, first))
+        known[row_id] = self._unwritten[row_id] = value
 
-        The overlay adds itself to `written`, so that only overlays with writes are accepted.
-        """
-        if not self._staged:
-            self._written.append(self)
-        self._staged[row_id] = value
+    def take_back(self, row_id: RowId, before: Value | None, *, first: bool) -> None:
+        """Undo one change; the newest of the journal first."""
+        self._known[row_id] = before
+        if first:
+            del self._unwritten[row_id]
+            del self._in_database[row_id]
+        else:
+            self._unwritten[row_id] = before
 
-    def accept(self) -> None:
-        """The transition succeeded: its writes belong to the batch."""
-        self._known.update(self._staged)
-        self._unwritten.update(self._staged)
-        self._staged = {}
-
-    def discard(self) -> None:
-        """The transition failed: as if it had never run."""
-        self._staged = {}
-
-    def take_unwritten(self) -> dict[RowId, Value | None]:
-        """The batch's writes, which the caller now gives to SQL."""
-        taken, self._unwritten = self._unwritten, {}
-        return taken
-
-    def take_staged(self) -> dict[RowId, Value | None]:
-        """The transition's writes, which the caller now gives to SQL inside a savepoint."""
-        taken, self._staged = self._staged, {}
-        for row_id in taken:
-            self._known.pop(row_id, None)
+    def take_unwritten(self) -> tuple[dict[RowId, Value | None], dict[RowId, Value | None]]:
+        """The changed rows, which the caller now gives to SQL, and what SQL has of them."""
+        taken = self._unwritten, self._in_database
+        self._unwritten, self._in_database = {}, {}
         return taken
 
     def forget(self) -> None:
         """Read everything anew: the batch was rolled back, or somebody else wrote."""
         self._known = {}
         self._unwritten = {}
-        self._staged = {}
+        self._in_database = {}
+
+    def forget_unchanged(self) -> None:
+        """Give back the memory of rows that are in the database as they are here."""
+        self._known = dict(self._unwritten)
 
     @property
     def size(self) -> int:

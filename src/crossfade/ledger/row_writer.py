@@ -1,9 +1,10 @@
 """Gives changed rows to SQL, a statement a table and kind of change."""
 
 import sqlite3
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
+from crossfade.ledger.overlay import Overlay
 from crossfade.ledger.row_text import (
     Row,
     audit_row,
@@ -14,24 +15,21 @@ from crossfade.ledger.row_text import (
     key_text,
     migration_row,
 )
+from crossfade.ledger.tallies import (
+    Differences,
+    changed,
+    chunk_differences,
+    intent_differences,
+    key_differences,
+)
 from crossfade.model.key import Key
 
 Changes = dict[Any, Any]
-"""Name of the row -> its new value; None removes it."""
+"""Name of the row -> its value; None is no row."""
 
 
 class UnwritableRowError(Exception):
     """A transition wrote a value that has no place in a row: no fault of the disk."""
-
-
-class Layers(Protocol):
-    """Rows that wait to be written: an overlay, or the tallies."""
-
-    def take_unwritten(self) -> Changes:
-        """What accepted transitions wrote."""
-
-    def take_staged(self) -> Changes:
-        """What the running transition wrote."""
 
 
 class RowWriter:
@@ -40,47 +38,46 @@ class RowWriter:
     def __init__(self, connection: sqlite3.Connection, queries: Mapping[str, str]) -> None:
         self._connection = connection
         self._queries = queries
-        self._tables: list[tuple[Layers, Callable[[Changes], None]]] = []
+        self._tables: list[tuple[str, Overlay[Any, Any]]] = []
 
-    def register(self, table: str, overlay: Layers) -> None:
+    def register(self, table: str, overlay: Overlay[Any, Any]) -> None:
         """Write the overlay's rows to the table from now on."""
-        put_row = _PUT_ROWS[table]
-        delete_row = _DELETE_ROWS.get(table)
+        self._tables.append((table, overlay))
 
-        def write(changes: Changes) -> None:
-            rows = [put_row(name, value) for name, value in changes.items() if value is not None]
-            if rows:
-                self._connection.executemany(self._queries[f"put_{table}"], rows)
-            if delete_row is not None and len(rows) < len(changes):
-                gone = [delete_row(name) for name, value in changes.items() if value is None]
-                self._connection.executemany(self._queries[f"delete_{table}"], gone)
-
-        self._tables.append((overlay, write))
-
-    def write_unwritten(self) -> None:
-        """Give SQL what accepted transitions wrote.
+    def write(self) -> None:
+        """Give SQL every changed row, and the tallies that change with them.
 
         Raises:
             UnwritableRowError: some value is none that SQLite can hold.
             sqlite3.Error: the database cannot be written.
 
         """
-        self._write(lambda overlay: overlay.take_unwritten())
-
-    def write_staged(self) -> None:
-        """Give SQL what the running transition wrote, inside its savepoint; raises alike."""
-        self._write(lambda overlay: overlay.take_staged())
-
-    def _write(self, take: Callable[[Layers], Changes]) -> None:
         try:
-            for overlay, write in self._tables:
-                changes = take(overlay)
+            differences: Differences = {}
+            for table, overlay in self._tables:
+                changes, in_database = overlay.take_unwritten()
                 if changes:
-                    write(changes)
+                    self._write_table(table, changes)
+                    if table in _COUNTED:
+                        pairs = ((in_database[name], value) for name, value in changes.items())
+                        _COUNTED[table](pairs, differences)
+            tallies = changed(differences)
+            if tallies:
+                self._connection.executemany(self._queries["put_tally"], tallies)
         except Exception as error:
             if isinstance(error, sqlite3.OperationalError) or type(error) is sqlite3.DatabaseError:
                 raise
             raise UnwritableRowError(f"the ledger cannot hold a value: {error}.") from error
+
+    def _write_table(self, table: str, changes: Changes) -> None:
+        put_row = _PUT_ROWS[table]
+        rows = [put_row(name, value) for name, value in changes.items() if value is not None]
+        if rows:
+            self._connection.executemany(self._queries[f"put_{table}"], rows)
+        if len(rows) < len(changes):
+            delete_row = _DELETE_ROWS[table]
+            gone = [delete_row(name) for name, value in changes.items() if value is None]
+            self._connection.executemany(self._queries[f"delete_{table}"], gone)
 
 
 def _key_id(row_id: tuple[str, Key]) -> Row:
@@ -95,13 +92,19 @@ def _number_id(row_id: int) -> Row:
     return (row_id,)
 
 
+_COUNTED: dict[str, Callable[[Iterable[Any], Differences], None]] = {
+    "key": key_differences,
+    "intent": intent_differences,
+    "chunk": chunk_differences,
+}
+"""Table -> how its rows count."""
+
 _PUT_ROWS: dict[str, Callable[[Any, Any], Row]] = {
     "key": lambda _, state: key_row(state),
     "intent": lambda _, intent: intent_row(intent),
     "entity": lambda _, state: entity_row(state),
     "chunk": lambda _, chunk: chunk_row(chunk),
     "document": lambda name, text: (*name, text),
-    "tally": lambda name, number: (*name, number),
     "migration": lambda _, state: migration_row(state),
     "incarnation": lambda _, identity: (identity.incarnation,),
     "audit": lambda _, entry: audit_row(entry),

@@ -62,7 +62,13 @@ class SqliteLedger:
         """How many callers found the queue full and waited for a place."""
         self.failed_transitions = 0
         """How many transitions could not be made durable."""
-        self._writer = SqliteWriter(files.writing, files.watched, options, self._publish)
+        self._writer = SqliteWriter(
+            files.writing,
+            files.watched,
+            options,
+            committed=self._publish,
+            failed=self._note_failure,
+        )
         self._writer.start()
 
     @property
@@ -87,26 +93,15 @@ class SqliteLedger:
         if places.locked():
             self.callers_that_waited += 1
         await places.acquire()
-        outcome: asyncio.Future[Result] = loop.create_future()
-
-        def finish(handover: Handover) -> None:
-            places.release()
-            if handover.error is not None and isinstance(handover.error, LedgerUnavailableError):
-                self._tell_failure(handover.error)
-            if outcome.done():
-                return
-            if handover.error is None:
-                outcome.set_result(handover.result)
-            else:
-                outcome.set_exception(handover.error)
-
+        handover = Handover(transition, loop, places)
         try:
-            self._writer.hand_over(Handover(transition, loop, finish))
+            self._writer.hand_over(handover)
         except LedgerUnavailableError:
             places.release()
             raise
         # A caller that is cancelled here leaves its transition in the queue: it takes place.
-        return await outcome
+        result: Result = await handover.outcome
+        return result
 
     def look(self, query: Callable[[RowsQueries], Result]) -> Result:
         """See `Ledger.look`."""
@@ -142,9 +137,9 @@ class SqliteLedger:
             places = self._places[loop] = asyncio.Semaphore(self._options.queue_max)
         return places
 
-    def _tell_failure(self, error: LedgerUnavailableError) -> None:
-        self.failed_transitions += 1
-        self._hooks.emit(LedgerFailed(reason=str(error)))
+    def _note_failure(self, reason: str, transitions: int) -> None:
+        self.failed_transitions += transitions
+        self._hooks.emit(LedgerFailed(reason=reason))
 
 
 def open_ledger(

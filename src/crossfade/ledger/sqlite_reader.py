@@ -42,6 +42,11 @@ class SqliteReader:
         """The migration's row as last committed."""
         return self.look(lambda rows: rows.migration())
 
+    @property
+    def sequence(self) -> int:
+        """The highest sequence number of a committed transition."""
+        return self.look(lambda _: self._view.sequence())
+
     def look(self, query: Callable[[RowsQueries], Result]) -> Result:
         """See `Ledger.look`; waits for other looks of this process, never for the writer."""
         with self._lock:

@@ -6,11 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 from crossfade.codec import decode, encode
-from crossfade.ledger.overlay import Overlay
+from crossfade.ledger.overlay import Journal, Overlay
 from crossfade.ledger.row_writer import RowWriter
 from crossfade.ledger.rows import AuditEntry, Counts, LedgerIdentity
 from crossfade.ledger.sqlite_view import SqliteView
-from crossfade.ledger.tallies import Tallies
 from crossfade.model.chunk import Chunk
 from crossfade.model.entity_state import EntityState
 from crossfade.model.intent import Intent
@@ -39,23 +38,23 @@ class SqliteRows:
         self._queries = queries
         self._view = SqliteView(connection, queries)
         view = self._view
-        self._written: list[Overlay[Any, Any]] = []
-        self._keys: Overlay[tuple[str, Key], KeyState] = Overlay(view.key_row, self._written)
-        self._intents: Overlay[int, Intent] = Overlay(self._stored_intent, self._written)
-        self._entities: Overlay[str, EntityState] = Overlay(view.entity_row, self._written)
-        self._chunks: Overlay[tuple[str, int], Chunk] = Overlay(view.chunk_row, self._written)
-        self._documents: Overlay[tuple[str, str], str] = Overlay(view.document_text, self._written)
+        self._journal: Journal = []
+        self._keys: Overlay[tuple[str, Key], KeyState] = Overlay(view.key_row, self._journal)
+        self._intents: Overlay[int, Intent] = Overlay(self._stored_intent, self._journal)
+        self._entities: Overlay[str, EntityState] = Overlay(view.entity_row, self._journal)
+        self._chunks: Overlay[tuple[str, int], Chunk] = Overlay(view.chunk_row, self._journal)
+        self._documents: Overlay[tuple[str, str], str] = Overlay(view.document_text, self._journal)
         self._migration: Overlay[str, MigrationState] = Overlay(
-            lambda _: view.migration(), self._written
+            lambda _: view.migration(), self._journal
         )
         self._identity: Overlay[str, LedgerIdentity] = Overlay(
-            lambda _: view.identity(), self._written
+            lambda _: view.identity(), self._journal
         )
-        self._audit: Overlay[int, AuditEntry] = Overlay(lambda _: None, self._written)
+        self._audit: Overlay[int, AuditEntry] = Overlay(lambda _: None, self._journal)
         self._audit_numbers: Overlay[str, int] = Overlay(
-            lambda _: view.last_audit(), self._written
+            lambda _: view.last_audit(), self._journal
         )
-        self._newest_chunks: Overlay[str, int] = Overlay(view.newest_chunk, self._written)
+        self._newest_chunks: Overlay[str, int] = Overlay(view.newest_chunk, self._journal)
         self._overlays: tuple[Overlay[Any, Any], ...] = (
             self._keys, self._intents, self._entities, self._chunks, self._documents,
             self._migration, self._identity, self._audit, self._audit_numbers,
@@ -64,18 +63,18 @@ class SqliteRows:
         self._writer = RowWriter(connection, queries)
         for number, table in enumerate(_TABLES):
             self._writer.register(table, self._overlays[number])
-        self._tallies = Tallies()
-        self._writer.register("tally", self._tallies)
         self._sequence = 0
         self._numbers_in_rows = 0
         self._sequence_written = 0
         self._in_savepoint = False
+        self._rows_max = 0
 
     # ---- the batch
 
     def begin(self, *, changed_by_others: bool, rows_max: int) -> None:
         """Start a batch on what is committed now."""
-        if changed_by_others or sum(overlay.size for overlay in self._overlays) > rows_max:
+        self._rows_max = rows_max
+        if changed_by_others or self._remembered() > rows_max:
             self.forget()
         if self._sequence_written == 0 or changed_by_others:
             self._sequence_written = self._view.sequence()
@@ -84,30 +83,23 @@ class SqliteRows:
 
     def accept(self) -> None:
         """The running transition succeeded."""
-        for overlay in self._written:
-            overlay.accept()
-        self._written.clear()
-        self._tallies.accept()
+        self._journal.clear()
         if self._in_savepoint:
             self._run("keep_transition")
             self._in_savepoint = False
 
     def discard(self) -> None:
         """The running transition failed: none of its writes stays."""
-        for overlay in self._written:
-            overlay.discard()
-        self._written.clear()
-        self._tallies.discard()
+        self._take_back()
         if self._in_savepoint:
             self._run("undo_transition")
             self._run("keep_transition")
-            self._in_savepoint = False
             # What was read inside the savepoint may have been the transition's own writes.
             self.forget()
 
     def write_batch(self) -> None:
         """Give every accepted row to SQL; the caller commits."""
-        self._writer.write_unwritten()
+        self._writer.write()
         if self._sequence != self._sequence_written:
             self._connection.execute(self._queries["set_sequence"], (self._sequence,))
             self._sequence_written = self._sequence
@@ -119,8 +111,7 @@ class SqliteRows:
         """
         for overlay in self._overlays:
             overlay.forget()
-        self._written.clear()
-        self._tallies.forget()
+        self._journal.clear()
         self._view.forget()
         self._sequence_written = 0
         self._in_savepoint = False
@@ -232,42 +223,29 @@ class SqliteRows:
 
     def set_key(self, state: KeyState) -> None:
         """See `Rows.set_key`."""
-        row_id = (state.entity, state.key)
-        self._tallies.count_key(self._keys.get(row_id), state)
-        self._keys.put(row_id, state)
+        self._keys.put((state.entity, state.key), state)
 
     def forget_key(self, entity: str, key: Key) -> None:
         """See `Rows.forget_key`."""
-        row_id = (entity, key)
-        self._tallies.count_key(self._keys.get(row_id), None)
-        self._keys.put(row_id, None)
+        self._keys.put((entity, key), None)
 
     def set_intent(self, intent: Intent) -> None:
         """See `Rows.set_intent`."""
-        self._tallies.count_intent(self._intents.get(intent.id), intent)
         self._intents.put(intent.id, intent)
 
     def delete_intent(self, intent_id: int) -> None:
         """See `Rows.delete_intent`."""
-        before = self._intents.get(intent_id)
-        if before is not None:
-            self._tallies.count_intent(before, None)
-            self._intents.put(intent_id, None)
+        self._intents.put(intent_id, None)
 
     def set_chunk(self, chunk: Chunk) -> None:
         """See `Rows.set_chunk`."""
-        row_id = (chunk.entity, chunk.token)
-        self._tallies.count_chunk(self._chunks.get(row_id), chunk)
-        self._chunks.put(row_id, chunk)
+        self._chunks.put((chunk.entity, chunk.token), chunk)
         if chunk.token > (self._newest_chunks.get(chunk.entity) or 0):
             self._newest_chunks.put(chunk.entity, chunk.token)
 
     def delete_chunk(self, entity: str, token: int) -> None:
         """See `Rows.delete_chunk`."""
-        before = self._chunks.get((entity, token))
-        if before is not None:
-            self._tallies.count_chunk(before, None)
-            self._chunks.put((entity, token), None)
+        self._chunks.put((entity, token), None)
 
     def set_document(self, kind: str, name: str, value: Any) -> None:  # noqa: ANN401 - any JSON
         """See `Rows.set_document`."""
@@ -286,15 +264,35 @@ class SqliteRows:
         return None if intent_id > self._numbers_in_rows else self._view.intent(intent_id)
 
     def _listing(self) -> SqliteView:
-        """A view that sees every write so far, for a list."""
+        """A view that sees every write so far, for a list.
+
+        The batch's rows are written first, those of the running transition inside a savepoint:
+        it may still fail. Afterwards they need no memory, however many they are.
+        """
         if not self._in_savepoint:
-            self._writer.write_unwritten()
+            mine = [(overlay, name, overlay.get(name)) for overlay, name, _, _ in self._journal]
+            self._take_back()
+            self._writer.write()
             self._run("begin_transition")
             self._in_savepoint = True
-        self._writer.write_staged()
+            for overlay, name, value in mine:
+                overlay.put(name, value)
+        self._writer.write()
+        self._journal.clear()
+        if self._remembered() > self._rows_max:
+            for overlay in self._overlays:
+                overlay.forget_unchanged()
         self._numbers_in_rows = self._sequence
         self._view.forget()
         return self._view
+
+    def _take_back(self) -> None:
+        while self._journal:
+            overlay, name, before, first = self._journal.pop()
+            overlay.take_back(name, before, first=first)
+
+    def _remembered(self) -> int:
+        return sum(overlay.size for overlay in self._overlays)
 
     def _run(self, query: str) -> None:
         self._connection.execute(self._queries[query])

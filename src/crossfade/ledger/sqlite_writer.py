@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from crossfade.errors import CrossfadeError, LedgerError, LedgerUnavailableError
@@ -24,31 +25,49 @@ _PRIMARY_CODE = 0xFF
 class Handover:
     """One transition on its way to the writer and back."""
 
-    __slots__ = ("error", "finish", "loop", "result", "transition")
+    __slots__ = ("error", "loop", "outcome", "places", "result", "transition")
 
     def __init__(
         self,
         transition: Callable[[Rows], Any],
         loop: asyncio.AbstractEventLoop,
-        finish: Callable[["Handover"], None],
+        places: asyncio.Semaphore,
     ) -> None:
         self.transition = transition
         self.loop = loop
-        self.finish = finish
-        """Called on the caller's loop when the outcome is durable."""
+        self.places = places
+        """The caller's place in the queue, given back when the outcome is known."""
+        self.outcome: asyncio.Future[Any] = loop.create_future()
         self.result: Any = None
         self.error: BaseException | None = None
 
+    def finish(self) -> None:
+        """Tell the caller, on its own loop; one that was cancelled meanwhile hears nothing."""
+        self.places.release()
+        if self.outcome.done():
+            return
+        if self.error is None:
+            self.outcome.set_result(self.result)
+        else:
+            self.outcome.set_exception(self.error)
+
 
 class SqliteWriter:
-    """Owns the writing connection; every method but `_run` and what it calls is for callers."""
+    """Owns the writing connection; every method but `_run` and what it calls is for callers.
+
+    `committed` is called by the thread after each commit, with the rows; `failed` on one caller's
+    event loop after each batch that was not made durable, with the reason and the number of
+    transitions.
+    """
 
     def __init__(
         self,
         connection: sqlite3.Connection,
         files: WatchedFiles,
         options: SqliteLedgerOptions,
+        *,
         committed: Callable[[SqliteRows], None],
+        failed: Callable[[str, int], None],
     ) -> None:
         self._connection = connection
         self._queries = load_queries()
@@ -57,6 +76,7 @@ class SqliteWriter:
         self._committed = committed
         self._rows = SqliteRows(connection, self._queries)
         self._data_version = 0
+        self._failed = failed
         self._refusal: str | None = None
         self._queue: list[Handover] = []
         self._closing = False
@@ -123,7 +143,7 @@ class SqliteWriter:
     def _commit(self, batch: Sequence[Handover]) -> None:
         """Run and commit a batch; afterwards each handover has its result or its error."""
         if self._refusal is not None:
-            _fail(batch, LedgerUnavailableError(self._refusal))
+            self._fail(batch, LedgerUnavailableError(self._refusal))
             return
         try:
             self._begin()
@@ -132,7 +152,7 @@ class SqliteWriter:
             self._rows.write_batch()
         except sqlite3.Error as error:
             self._roll_back()
-            _fail(batch, _not_written(error))
+            self._fail(batch, _not_written(error))
             return
         except UnwritableRowError as error:
             self._roll_back()
@@ -172,7 +192,7 @@ class SqliteWriter:
             for handover in batch:
                 self._commit([handover])
         else:
-            _fail(batch, LedgerError(f"{error} Nothing was written."))
+            _give_error(batch, LedgerError(f"{error} Nothing was written."))
 
     def _make_durable(self, batch: Sequence[Handover]) -> None:
         try:
@@ -182,7 +202,7 @@ class SqliteWriter:
                 # The commit record may or may not be found by whoever opens the ledger next.
                 self._refuse(batch, f"a commit of unknown outcome ({error})")
             else:
-                _fail(batch, _not_written(error))
+                self._fail(batch, _not_written(error))
             self._roll_back()
             return
         missing = self._files.missing()
@@ -205,7 +225,14 @@ class SqliteWriter:
             f"the ledger refuses all writes after {reason}. Stop this node, look at the disk, "
             "then start it again."
         )
-        _fail(batch, LedgerUnavailableError(self._refusal))
+        self._fail(batch, LedgerUnavailableError(self._refusal))
+
+    def _fail(self, batch: Sequence[Handover], error: LedgerUnavailableError) -> None:
+        _give_error(batch, error)
+        if batch:
+            with suppress(RuntimeError):
+                loop = batch[0].loop
+                loop.call_soon_threadsafe(self._failed, str(error), len(batch))
 
     def _finish(self, batch: Sequence[Handover]) -> None:
         """Tell the callers: one call into each event loop."""
@@ -213,19 +240,17 @@ class SqliteWriter:
         for handover in batch:
             by_loop.setdefault(handover.loop, []).append(handover)
         for loop, handovers in by_loop.items():
-            try:
+            # A loop that was closed raises: nobody waits there any more.
+            with suppress(RuntimeError):
                 loop.call_soon_threadsafe(_finish_all, handovers)
-            except RuntimeError:
-                # The loop was closed: nobody waits there any more.
-                continue
 
 
 def _finish_all(handovers: Sequence[Handover]) -> None:
     for handover in handovers:
-        handover.finish(handover)
+        handover.finish()
 
 
-def _fail(batch: Sequence[Handover], error: CrossfadeError) -> None:
+def _give_error(batch: Sequence[Handover], error: CrossfadeError) -> None:
     """Every caller gets an error of its own, since each adds its own traceback."""
     for handover in batch:
         handover.error = type(error)(str(error))

@@ -1,10 +1,11 @@
 """Which dirty keys to converge now: the oldest first, but for those that failed a moment ago."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from crossfade.convergence.converge import ConvergeEnd
 from crossfade.ledger.base import Ledger
+from crossfade.ledger.rows import RowsQueries
 from crossfade.model.key import Key
 from crossfade.model.key_state import KeyState
 from crossfade.reconciler.options import ReconcilerOptions
@@ -34,10 +35,14 @@ class _Trouble:
 
 
 class DueKeys:
-    """Picks dirty keys; remembers in this process alone who must wait, so a crash costs nothing."""
+    """Picks dirty keys; who must wait is remembered in memory alone, so a crash costs nothing."""
 
     def __init__(
-        self, ledger: Ledger, entities: Collection[str], seams: Seams, node: str,
+        self,
+        ledger: Ledger,
+        entities: Collection[str],
+        seams: Seams,
+        node: str,
         options: ReconcilerOptions,
     ) -> None:
         self._ledger = ledger
@@ -90,18 +95,11 @@ class DueKeys:
         elif end is not ConvergeEnd.NOTHING:
             self._troubles.pop(state.entity, None)
 
-    def _pages(self) -> Iterator[list[KeyState]]:
+    def _pages(self) -> Iterator[Sequence[KeyState]]:
         """Pages from where the last round ended, once around at most."""
         begun_at = self._after
         for _ in range(self._options.pages_max):
-            after = self._after
-            page = list(
-                self._ledger.look(
-                    lambda rows, after=after: rows.dirty_keys(
-                        None, self._options.keys_at_once, after=after, ready=True
-                    )
-                )
-            )
+            page = self._ledger.look(self._next_keys)
             yield page
             if len(page) >= self._options.keys_at_once:
                 continue
@@ -110,6 +108,10 @@ class DueKeys:
             if begun_at == 0:
                 return
             begun_at = 0
+
+    def _next_keys(self, rows: RowsQueries) -> Sequence[KeyState]:
+        count = self._options.keys_at_once
+        return rows.dirty_keys(None, count, after=self._after, ready=True)
 
     def _begin_anew(self, now: float) -> None:
         self._after = 0

@@ -23,8 +23,13 @@ class Resolver:
     """
 
     def __init__(
-        self, ledger: Ledger, sides: Sides, hooks: Hooks, seams: Seams,
-        is_alive: Callable[[int], bool], options: ReconcilerOptions,
+        self,
+        ledger: Ledger,
+        sides: Sides,
+        hooks: Hooks,
+        seams: Seams,
+        is_alive: Callable[[int], bool],
+        options: ReconcilerOptions,
     ) -> None:
         """Begin with no intent seen.
 
@@ -72,9 +77,7 @@ class Resolver:
         intents = self._ledger.look(lambda rows: rows.intents(self._options.intents_at_once))
         orphans = [intent for intent in intents if not self._is_alive(intent.id)]
         now = self._seams.clock.monotonic()
-        self._first_seen = {
-            intent.id: self._first_seen.get(intent.id, now) for intent in orphans
-        }
+        self._first_seen = {intent.id: self._first_seen.get(intent.id, now) for intent in orphans}
         return orphans
 
     def _settled(self, intent: Intent) -> bool:

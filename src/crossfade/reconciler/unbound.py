@@ -85,9 +85,7 @@ class UnboundCreates:
                 await self._ledger.transact(note)
 
 
-def _note_found(
-    rows: Rows, entity: str, keys: Iterable[Key], creator: Side, at: float
-) -> None:
+def _note_found(rows: Rows, entity: str, keys: Iterable[Key], creator: Side, at: float) -> None:
     """The keys are dirty; where the authority has changed since, their creator is held to it.
 
     After a forced roll-back a record that only the lost side has must be copied from there, and

@@ -6,6 +6,7 @@ from functools import partial
 from crossfade.convergence.sides import Sides
 from crossfade.errors import ForeignLedgerError, StoreUnreachableError
 from crossfade.ledger.base import Ledger
+from crossfade.ledger.rows import RowsQueries
 from crossfade.ledger.transitions.held import note_nothing_held, take_back
 from crossfade.ledger.transitions.keys import forget_clean_keys
 from crossfade.ledger.transitions.moves import Decision
@@ -118,11 +119,11 @@ class Upkeep:
     async def forget_clean_rows(self) -> None:
         """Remove rows of quiet keys, some thousand at a time, so that the ledger stays small."""
         for name in self._sides.entities:
-            forgettable = self._ledger.look(
-                lambda rows, name=name: rows.forgettable_keys(name, self._options.forget_rows_min)
-            )
-            if len(forgettable) >= self._options.forget_rows_min:
+            least = self._options.forget_rows_min
+            if self._ledger.look(partial(_has_forgettable, entity=name, least=least)):
                 limit = self._options.forget_rows_max
-                await self._ledger.transact(
-                    partial(forget_clean_keys, entity=name, limit=limit)
-                )
+                await self._ledger.transact(partial(forget_clean_keys, entity=name, limit=limit))
+
+
+def _has_forgettable(rows: RowsQueries, entity: str, least: int) -> bool:
+    return len(rows.forgettable_keys(entity, least)) >= least

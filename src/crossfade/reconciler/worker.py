@@ -1,9 +1,10 @@
 """The reconciler's loop: settle intents, converge dirty keys, look after stores and ledger."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 
-from crossfade.convergence.converge import Convergence, ConvergeEnd
+from crossfade.convergence.converge import ConvergeEnd, Convergence
 from crossfade.convergence.rest import Rest
 from crossfade.convergence.sides import Sides
 from crossfade.errors import StoreError
@@ -18,6 +19,17 @@ from crossfade.reconciler.upkeep import Upkeep
 from crossfade.seams.bundle import Seams
 
 
+@dataclass(frozen=True, slots=True)
+class ThisProcess:
+    """What a reconciler must know of the process that it runs in."""
+
+    node: str
+    """Its name in leases and intents."""
+    is_alive: Callable[[int], bool]
+    """Whether an intent's task runs in this process (`Writer.is_alive`)."""
+    options: ReconcilerOptions = field(default_factory=ReconcilerOptions)
+
+
 class Reconciler:
     """Makes sure that whatever was left open ends; one per node.
 
@@ -25,9 +37,14 @@ class Reconciler:
     """
 
     def __init__(
-        self, ledger: Ledger, sides: Sides, convergence: Convergence, hooks: Hooks, seams: Seams,
-        *, node: str, is_alive: Callable[[int], bool], options: ReconcilerOptions | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        ledger: Ledger,
+        sides: Sides,
+        convergence: Convergence,
+        hooks: Hooks,
+        seams: Seams,
+        process: ThisProcess,
+    ) -> None:
         """Prepare; nothing runs before `run` or `step`.
 
         Args:
@@ -36,19 +53,17 @@ class Reconciler:
             convergence: the one procedure that makes keys clean.
             hooks: who is told.
             seams: clock, randomness, tasks, failpoints.
-            node: this process's name in leases.
-            is_alive: whether an intent's task runs in this process (`Writer.is_alive`).
-            options: limits.
+            process: what it must know of its own process.
 
         """
-        self.options = options or ReconcilerOptions()
+        self.options = process.options
         self._ledger = ledger
         self._convergence = convergence
         self._hooks = hooks
         self._seams = seams
         self._rest = Rest(seams)
-        self._keys = DueKeys(ledger, sides.entities, seams, node, self.options)
-        self.resolver = Resolver(ledger, sides, hooks, seams, is_alive, self.options)
+        self._keys = DueKeys(ledger, sides.entities, seams, process.node, self.options)
+        self.resolver = Resolver(ledger, sides, hooks, seams, process.is_alive, self.options)
         self.upkeep = Upkeep(ledger, sides, hooks, seams, self.options)
         self._running: dict[KeyName, asyncio.Task[None]] = {}
         self._picked: list[KeyState] = []
@@ -56,7 +71,7 @@ class Reconciler:
         self._idle_rounds = 0
         self._resolve_at = seams.clock.monotonic()
         self._upkeep_at = seams.clock.monotonic()
-        self._told: set[str] = set()
+        self._told: dict[str, frozenset[str]] = {}
 
     async def run(self) -> None:
         """Work until cancelled; a failure is told, and never ends the worker."""
@@ -104,9 +119,9 @@ class Reconciler:
                 self._upkeep_at = now + self.options.upkeep_seconds
                 await self._look_after()
             started = self._start_due()
+            self._tell("loop", [])
         except Exception as error:  # noqa: BLE001 - told as an event, never the end of the worker
-            self._hooks.emit(WorkerFailed("reconciler", _reason(error)))
-            self._idle_rounds += 1
+            self._tell("loop", [_reason(error)])
         if started or self._running:
             self._idle_rounds = 0
             # Whoever ends wakes this loop; the rest is for keys that become due meanwhile.
@@ -117,16 +132,15 @@ class Reconciler:
 
     async def _resolve(self) -> int:
         try:
-            return await self.resolver.step()
+            count = await self.resolver.step()
         except (StoreError, TimeoutError) as error:
-            self._tell_once(_reason(error))
+            self._tell("resolver", [_reason(error)])
             return 0
+        self._tell("resolver", [])
+        return count
 
     async def _look_after(self) -> None:
-        failures = await self.upkeep.step()
-        for failure in failures:
-            self._tell_once(failure)
-        self._told.intersection_update(failures)
+        self._tell("upkeep", await self.upkeep.step())
 
     def _start_due(self) -> int:
         """Begin to converge as many due keys as may run at once; returns how many."""
@@ -181,10 +195,11 @@ class Reconciler:
             soon = self._seams.clock.monotonic() + self.options.resolve_seconds
             self._upkeep_at = min(self._upkeep_at, soon)
 
-    def _tell_once(self, reason: str) -> None:
-        """A lasting failure is one event, not one each round."""
-        if reason not in self._told:
-            self._told.add(reason)
+    def _tell(self, part: str, reasons: Iterable[str]) -> None:
+        """A failure that lasts is one event, not one each round."""
+        before = self._told.get(part, frozenset())
+        self._told[part] = frozenset(reasons)
+        for reason in sorted(self._told[part] - before):
             self._hooks.emit(WorkerFailed("reconciler", reason))
 
 

@@ -98,7 +98,7 @@ class EvidenceGatherer:
         state = rows.entity(name)
         verdict = look_verdict(rows, name)
         verification = None
-        if verdict is not None:
+        if verdict is not None and verdict.finished_at is not None:
             verification = VerificationEvidence(
                 passed=verdict.passed,
                 generation=verdict.generation,

@@ -1,11 +1,17 @@
-"""From records to rows as the database will store them; refuses what it cannot hold exactly."""
+"""From records to rows as the database will store them; refuses what it cannot hold exactly.
 
+A batch is bound column by column where its records name the same columns with values that need
+no conversion, which is nearly always; else row by row.
+"""
+
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from json.encoder import encode_basestring
 from typing import Any, NamedTuple
 
-from crossfade.model.key import Key, KeyPart
+from crossfade.model.key import Key
 from crossfade.store.base import Record
 from crossfade.store.sql_dialect import CannotHoldError, ColumnFacts, KeyKind, Raw, Row
 from crossfade.store.sql_statements import row_getter
@@ -23,55 +29,77 @@ _TYPES_OF_KEYS = {
 
 @dataclass(frozen=True, eq=False, slots=True)
 class RowShape:
-    """Which columns a record names, and what follows from that; equal only to itself."""
+    """Which columns a record names, and what follows from that."""
 
     names: tuple[str, ...]
     """The named columns without those of the identity, in the table's order."""
-    binders: tuple[tuple[str, frozenset[type], Callable[[object], Raw]], ...]
-    """For each: its name, the types that need no conversion, the conversion."""
-    named_identity: tuple[tuple[int, ColumnFacts], ...]
-    """Identity columns that the record names too, by their place in the identity."""
+    named_identity: tuple[str, ...]
+    """Columns of the identity that the record names too."""
     children: tuple[str, ...]
-    current: Callable[[Row], Row]
-    """From a whole row of the table to the values of `names`."""
     inserted: tuple[str, ...]
-    """Columns of an insert: identity, names, defaults."""
+    """The columns of a bound row, identity first, then those of the defaults."""
     defaults: Row
+    given: Callable[[Mapping[str, Any]], Row]
+    """From a record to the values of `names`."""
+    current: Callable[[Row], Row]
+    """From a whole row of the table to a bound row."""
 
 
-class BoundRow(NamedTuple):
-    """One row as it shall be; a tuple, since there is one for every row copied."""
+class BoundRows(NamedTuple):
+    """Rows of one shape as they shall be."""
 
-    identity: Row
-    values: Row
     shape: RowShape
+    identities: Sequence[Row]
+    rows: Sequence[Row]
+    """The identity, then the values of the shape's names."""
 
 
-class BoundRecord(NamedTuple):
-    """One record as it shall be; children that it does not name are left alone."""
+class BoundChildren(NamedTuple):
+    """The children of one name; those of parents that do not name them are left alone."""
 
-    key: Key
-    text: str
-    """The key as the fence has it."""
-    row: BoundRow
-    children: Mapping[str, Sequence[BoundRow]]
+    parents: Sequence[Key]
+    groups: Sequence[BoundRows]
 
 
-_NO_CHILDREN: Mapping[str, Sequence[BoundRow]] = {}
+class BoundBatch(NamedTuple):
+    """Records as they shall be."""
+
+    records: Mapping[Key, Record]
+    texts: Sequence[str]
+    """The keys as the fence has them, in the order of the records."""
+    groups: Sequence[BoundRows]
+    children: Mapping[str, BoundChildren]
 
 
 class RecordBinder:
-    """Binds the records of one table, and through it those of its children."""
+    """Binds records of one table and of its children."""
 
     def __init__(self, table: StoreTable) -> None:
         self._table = table
         self._key = table.only(table.key)
-        self._key_types = tuple(
-            _TYPES_OF_KEYS[column.key_kind or KeyKind.EITHER] for column in self._key
-        )
-        self._children = {name: RecordBinder(child) for name, child in table.children.items()}
-        self._child_key = tuple(name for name in table.key if name not in table.parent)
-        self._shapes: dict[tuple[str, ...], RowShape] = {}
+        kinds = [_TYPES_OF_KEYS[column.key_kind or KeyKind.EITHER] for column in self._key]
+        self._key_types = frozenset(product(*kinds))
+        self._rows = RowBinder(table)
+        self._children = {name: RowBinder(child) for name, child in table.children.items()}
+
+    def bind(self, records: Mapping[Key, Record]) -> BoundBatch:
+        """The records as rows; what the driver refuses by itself is left to it.
+
+        Raises:
+            CannotHoldError: the table cannot hold one of them; says why without a value.
+
+        """
+        keys = list(records)
+        for key in keys:
+            if tuple(map(type, key)) not in self._key_types:
+                self.check_key(key)
+        groups = self._rows.bind(keys, list(records.values()))
+        children = {
+            name: self._bind_children(name, records)
+            for name in self._children
+            if any(name in group.shape.children for group in groups)
+        }
+        return BoundBatch(records, list(map(key_text, keys)), groups, children)
 
     def check_key(self, key: Key) -> None:
         """Refuse a key that the key columns would not give back as it is.
@@ -80,163 +108,169 @@ class RecordBinder:
             CannotHoldError: no row can have that key.
 
         """
-        self._check_key_types(key)
-        for part, column in zip(key, self._key, strict=True):
-            _bound(column, part)
-
-    def bind(self, key: Key, record: Record) -> BoundRecord:
-        """The record as rows; what the driver refuses by itself is left to it.
-
-        Raises:
-            CannotHoldError: the table cannot hold it; says why without a value.
-
-        """
-        self._check_key_types(key)
-        row = self._bind_row(key, record)
-        children: Mapping[str, Sequence[BoundRow]] = _NO_CHILDREN
-        if row.shape.children:
-            children = {
-                name: self._children[name].bind_children(name, key, record[name])
-                for name in row.shape.children
-            }
-        return BoundRecord(key, key_text(key), row, children)
-
-    def bind_children(self, name: str, parent: Key, records: object) -> Sequence[BoundRow]:
-        """The rows of one parent's children; raises as `bind` does."""
-        if not isinstance(records, list | tuple):
-            raise CannotHoldError(f"{name!r} must be a list of records")
-        rows: dict[Row, BoundRow] = {}
-        for record in records:
-            if not isinstance(record, Mapping):
-                raise CannotHoldError(f"{name!r} must be a list of records")
-            identity = parent + self._own_key(name, record)
-            rows[identity] = self._bind_row(identity, record)
-        if len(rows) != len(records):
-            raise CannotHoldError(f"two of {name!r} have the same key")
-        return list(rows.values())
-
-    def values_of(self, row: BoundRow) -> dict[str, Raw]:
-        """The row's values by column, identity and defaults included."""
-        values = (*row.identity, *row.values, *row.shape.defaults)
-        return dict(zip(row.shape.inserted, values, strict=True))
-
-    def as_read(self, row: BoundRow) -> Record:
-        """The columns that the row names, and its identity, as a read gives them.
-
-        Raises:
-            CannotHoldError: the driver would refuse a value.
-
-        """
-        raw = self.values_of(row)
-        named = self._table.only((*self._table.identity, *row.shape.names))
-        return {
-            column.name: column.values.from_raw(_bound(column, raw[column.name]))
-            for column in named
-        }
-
-    def all_as_read(self, rows: Sequence[BoundRow]) -> list[Record]:
-        """The same of children, in the order of a read."""
-        places = [self._table.identity.index(name) for name in self._table.key]
-        key_of = row_getter(places)
-        ordered = sorted(rows, key=lambda row: [rank(part) for part in key_of(row.identity)])
-        return [self.as_read(row) for row in ordered]
-
-    def child(self, name: str) -> "RecordBinder":
-        """The binder of a child's records."""
-        return self._children[name]
-
-    def _check_key_types(self, key: Key) -> None:
-        if len(key) != len(self._key_types):
+        if len(key) != len(self._key):
             raise CannotHoldError(
                 f"the key has {len(key)} part(s), the table's key {len(self._key)}"
             )
-        for place, types in enumerate(self._key_types):
-            if type(key[place]) not in types:
-                kind = self._key[place].key_kind or KeyKind.EITHER
-                raise CannotHoldError(
-                    f"the key column {self._key[place].name!r} holds {kind.value}"
-                )
+        for part, column in zip(key, self._key, strict=True):
+            kind = column.key_kind or KeyKind.EITHER
+            if type(part) not in _TYPES_OF_KEYS[kind]:
+                raise CannotHoldError(f"the key column {column.name!r} holds {kind.value}")
+            _bound(column, part)
 
-    def _own_key(self, name: str, record: Mapping[str, Any]) -> Row:
+    def as_read(self, key: Key, record: Record) -> Record:
+        """The columns that the record names, and its key, as a read gives them after a put.
+
+        Raises:
+            CannotHoldError: a put would be refused for the same reason.
+
+        """
+        self.check_key(key)
+        batch = self.bind({key: record})
+        result = self._rows.as_read(batch.groups)[0]
+        for name, children in batch.children.items():
+            result[name] = self._children[name].as_read(children.groups)
+        return result
+
+    def _bind_children(self, name: str, records: Mapping[Key, Record]) -> BoundChildren:
+        parents = [key for key, record in records.items() if name in record]
+        identities: list[Row] = []
+        children: list[Mapping[str, Any]] = []
+        for parent in parents:
+            listed = records[parent][name]
+            if not isinstance(listed, list | tuple):
+                raise CannotHoldError(f"{name!r} must be a list of records")
+            for child in listed:
+                if not isinstance(child, Mapping):
+                    raise CannotHoldError(f"{name!r} must be a list of records")
+                identities.append(parent + self._children[name].own_key(child))
+            children.extend(listed)
+        if len(set(identities)) != len(identities):
+            raise CannotHoldError(f"two of {name!r} have the same key")
+        return BoundChildren(parents, self._children[name].bind(identities, children))
+
+
+class RowBinder:
+    """Binds the rows of one table."""
+
+    def __init__(self, table: StoreTable) -> None:
+        self._table = table
+        self._own_key = table.only([name for name in table.key if name not in table.parent])
+        self._shapes: dict[tuple[str, ...], RowShape] = {}
+
+    def own_key(self, record: Mapping[str, Any]) -> Row:
+        """A child's key without the columns that its parent gives; raises as `bind` does."""
         parts = []
-        for column in self._table.only(self._child_key):
-            if record.get(column.name) is None:
-                raise CannotHoldError(f"one of {name!r} has no {column.name!r}, which is its key")
-            parts.append(_bound(column, record[column.name]))
+        for column in self._own_key:
+            value = record.get(column.name)
+            if value is None:
+                raise CannotHoldError(f"a child has no {column.name!r}, which is its key")
+            parts.append(value if type(value) in column.values.plain else _bound(column, value))
         return tuple(parts)
 
-    def _bind_row(self, identity: Row, record: Mapping[str, Any]) -> BoundRow:
-        names = tuple(record)
+    def bind(
+        self, identities: Sequence[Row], records: Sequence[Mapping[str, Any]]
+    ) -> Sequence[BoundRows]:
+        """The records as rows of those identities, grouped by what they name."""
+        names = set(map(tuple, records))
+        if len(names) == 1:
+            return [self._bind_group(self._shape_of(*names), identities, records)]
+        groups: dict[RowShape, tuple[list[Row], list[Mapping[str, Any]]]] = defaultdict(
+            lambda: ([], [])
+        )
+        for identity, record in zip(identities, records, strict=True):
+            grouped = groups[self._shape_of(tuple(record))]
+            grouped[0].append(identity)
+            grouped[1].append(record)
+        return [self._bind_group(shape, *grouped) for shape, grouped in groups.items()]
+
+    def as_read(self, groups: Sequence[BoundRows]) -> list[Record]:
+        """The columns that are named, and the identity, as a read gives them, in its order."""
+        places = [self._table.identity.index(name) for name in self._table.key]
+        found = [
+            ([rank(identity[place]) for place in places], self._record(group.shape, row))
+            for group in groups
+            for identity, row in zip(group.identities, group.rows, strict=True)
+        ]
+        return [record for _, record in sorted(found, key=lambda pair: pair[0])]
+
+    def _record(self, shape: RowShape, row: Row) -> Record:
+        columns = self._table.only(shape.inserted[: len(row)])
+        # Bound once more: also what the driver would refuse by itself.
+        return {
+            column.name: column.values.from_raw(_bound(column, raw))
+            for column, raw in zip(columns, row, strict=True)
+        }
+
+    def _bind_group(
+        self, shape: RowShape, identities: Sequence[Row], records: Sequence[Mapping[str, Any]]
+    ) -> BoundRows:
+        values: Sequence[Row] = list(map(shape.given, records))
+        columns = self._table.only(shape.names)
+        kinds = [set(map(type, column)) for column in zip(*values, strict=True)]
+        plain = [column.values.plain for column in columns]
+        if any(not types <= allowed for types, allowed in zip(kinds, plain, strict=False)):
+            values = [tuple(map(_bound, columns, row)) for row in values]
+        for name in shape.named_identity:
+            self._check_identity(name, identities, [record[name] for record in records])
+        rows = [identity + row for identity, row in zip(identities, values, strict=True)]
+        return BoundRows(shape, identities, rows)
+
+    def _check_identity(
+        self, name: str, identities: Sequence[Row], given: Sequence[object]
+    ) -> None:
+        place = self._table.identity.index(name)
+        expected = [identity[place] for identity in identities]
+        if given == expected and set(map(type, given)) == set(map(type, expected)):
+            return
+        column = self._table.only([name])[0]
+        for value, part in zip(given, expected, strict=True):
+            raw = _bound(column, value)
+            if type(raw) is not type(part) or raw != part:
+                raise CannotHoldError(f"column {name!r} differs from the record's key")
+
+    def _shape_of(self, names: tuple[str, ...]) -> RowShape:
         shape = self._shapes.get(names)
         if shape is None:
-            shape = self._remember(names)
-        values = []
-        for name, plain, to_raw in shape.binders:
-            value = record[name]
-            if type(value) in plain:
-                values.append(value)
-                continue
-            try:
-                values.append(to_raw(value))
-            except CannotHoldError as error:
-                raise CannotHoldError(f"column {name!r}: {error}") from error
-        for place, column in shape.named_identity:
-            value = record[column.name]
-            part = identity[place]
-            if type(value) is type(part) and value == part:
-                continue
-            if not _same(_bound(column, value), part):
-                raise CannotHoldError(f"column {column.name!r} differs from the record's key")
-        return BoundRow(identity, tuple(values), shape)
-
-    def _remember(self, names: tuple[str, ...]) -> RowShape:
-        shape = self._shape(names)
-        if len(self._shapes) >= SHAPES_KEPT_MAX:
-            self._shapes.clear()
-        self._shapes[names] = shape
+            shape = self._make_shape(names)
+            if len(self._shapes) >= SHAPES_KEPT_MAX:
+                self._shapes.clear()
+            self._shapes[names] = shape
         return shape
 
-    def _shape(self, names: tuple[str, ...]) -> RowShape:
+    def _make_shape(self, names: tuple[str, ...]) -> RowShape:
         table = self._table
         columns = {column.name: column for column in table.columns}
         for name in names:
-            if name not in columns and name not in self._children:
+            if name not in columns and name not in table.children:
                 raise CannotHoldError(f"the table has no column {name!r}")
             if name in columns and columns[name].generated:
                 raise CannotHoldError(f"column {name!r} is computed by the database")
-        values = tuple(name for name in columns if name in names and name not in table.identity)
-        defaults = tuple(
-            name for name in table.defaults if name not in values and name not in table.identity
-        )
+        own = [name for name in columns if name not in table.identity]
+        values = tuple(name for name in own if name in names)
+        defaults = tuple(name for name in own if name in table.defaults and name not in names)
         return RowShape(
             names=values,
-            binders=tuple(
-                (name, columns[name].values.plain, columns[name].values.to_raw) for name in values
-            ),
-            named_identity=tuple(
-                (place, columns[name])
-                for place, name in enumerate(table.identity)
-                if name in names
-            ),
-            children=tuple(name for name in names if name in self._children),
-            current=row_getter(table.positions(values)),
+            named_identity=tuple(name for name in table.identity if name in names),
+            children=tuple(name for name in table.children if name in names),
             inserted=table.identity + values + defaults,
             defaults=tuple(table.defaults[name] for name in defaults),
+            given=row_getter(values),
+            current=row_getter(table.positions(table.identity + values)),
         )
 
 
 def key_text(key: Key) -> str:
     """What `encode_key` makes of the key, several times as fast: there is one for every row."""
-    return f"[{','.join([_part_text(part) for part in key])}]"
-
-
-def _part_text(part: KeyPart) -> str:
-    return repr(part) if type(part) is int else encode_basestring(str(part))
+    if len(key) == 1 and type(key[0]) is int:
+        return f"[{key[0]}]"
+    texts = [repr(part) if type(part) is int else encode_basestring(str(part)) for part in key]
+    return f"[{','.join(texts)}]"
 
 
 def same_row(left: Row, right: Row) -> bool:
     """Whether two rows are equal in values and in storage: 1 is not 1.0."""
-    return left == right and list(map(type, left)) == list(map(type, right))
+    return left == right and [*map(type, left)] == [*map(type, right)]
 
 
 def rank(raw: Raw) -> tuple[int, Raw]:
@@ -253,7 +287,3 @@ def _bound(column: ColumnFacts, value: object) -> Raw:
         return column.values.to_raw(value)
     except CannotHoldError as error:
         raise CannotHoldError(f"column {column.name!r}: {error}") from error
-
-
-def _same(left: Raw, right: Raw) -> bool:
-    return type(left) is type(right) and bool(left == right)

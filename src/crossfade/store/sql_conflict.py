@@ -3,28 +3,25 @@
 from collections.abc import Iterator, Sequence
 
 from crossfade.model.key import Key
-from crossfade.store.sql_binding import BoundRecord, BoundRow, RecordBinder
-from crossfade.store.sql_dialect import Cursor, Raw
+from crossfade.store.sql_binding import BoundBatch, BoundRows
+from crossfade.store.sql_dialect import Cursor, Raw, Row
 from crossfade.store.sql_reading import SqlReading, TableReading
 
 
-def other_key(
-    cursor: Cursor, reading: SqlReading, binder: RecordBinder, place: str, bound: BoundRecord
-) -> Key | None:
-    """Another record's key that has a value of `bound`; None where nobody has it any more.
+def other_key(cursor: Cursor, reading: SqlReading, place: str, batch: BoundBatch) -> Key | None:
+    """Another record's key that has a value of the batch; None where nobody has it any more.
 
     `place` is the engine's `table.column, table.column`, compared with the catalogue's names
     rather than taken apart, since a name may contain anything.
     """
     main = reading.main
-    for owner in _owners(cursor, main, binder, [bound.row], main.table.key, place):
-        if owner != bound.key:
+    for owner in _owners(cursor, main, batch.groups, main.table.key, place):
+        if owner not in batch.records:
             return owner
-    for name, rows in bound.children.items():
+    for name, children in batch.children.items():
         child = reading.children[name]
-        pointing = child.table.parent
-        for owner in _owners(cursor, child, binder.child(name), rows, pointing, place):
-            if owner != bound.key:
+        for owner in _owners(cursor, child, children.groups, child.table.parent, place):
+            if owner not in batch.records:
                 return owner
     return None
 
@@ -32,8 +29,7 @@ def other_key(
 def _owners(
     cursor: Cursor,
     table: TableReading,
-    binder: RecordBinder,
-    rows: Sequence[BoundRow],
+    groups: Sequence[BoundRows],
     answer: tuple[str, ...],
     place: str,
 ) -> Iterator[Key]:
@@ -41,25 +37,28 @@ def _owners(
         violated = ", ".join(f"{table.table.name}.{name}" for name in unique) == place
         if not violated or not set(unique).issubset(table.names):
             continue
-        for row in rows:
-            values = _wanted_values(cursor, table, binder, row)
+        statement = table.statements.first_with(unique, answer)
+        for values in _wanted_values(cursor, table, groups):
             wanted = tuple(values.get(name) for name in unique)
             if None not in wanted:
-                statement = table.statements.first_with(unique, answer)
                 cursor.execute(statement.sql, statement.parameters(wanted))
                 yield from cursor.fetchall()
 
 
 def _wanted_values(
-    cursor: Cursor, table: TableReading, binder: RecordBinder, row: BoundRow
-) -> dict[str, Raw]:
-    """The row as the put would have left it: what it names, over what was there."""
-    values: dict[str, Raw] = {}
-    for found in table.rows_with(cursor, table.table.identity, [row.identity]):
-        if table.identity_of(found) == row.identity:
-            values = dict(zip(table.names, found, strict=True))
-    named = binder.values_of(row)
-    if values:
-        for name in row.shape.inserted[len(row.identity) + len(row.values) :]:
-            named.pop(name)
-    return {**values, **named}
+    cursor: Cursor, table: TableReading, groups: Sequence[BoundRows]
+) -> Iterator[dict[str, Raw]]:
+    """Each row as the put would have left it: what it names, over what was there."""
+    for shape, identities, rows in groups:
+        for identity, row in zip(identities, rows, strict=True):
+            found = _existing(cursor, table, identity)
+            if found is None:
+                yield dict(zip(shape.inserted, row + shape.defaults, strict=True))
+            else:
+                named = dict(zip(shape.inserted, row, strict=False))
+                yield {**dict(zip(table.names, found, strict=True)), **named}
+
+
+def _existing(cursor: Cursor, table: TableReading, identity: Row) -> Row | None:
+    found = table.rows_with(cursor, table.table.identity, [identity])
+    return next((row for row in found if table.identity_of(row) == identity), None)

@@ -55,10 +55,11 @@ class SqlConnections:
         """
         return await self._run(self._readers, partial(self._read, work))
 
-    async def write(self, work: Work[Result], prepare: Callable[[], None] | None = None) -> Result:
+    async def write(self, prepare: Callable[[], Work[Result]]) -> Result:
         """Run work in one transaction that may put; what it returned is durable then.
 
-        `prepare` runs in the same thread before the transaction: no lock is held meanwhile.
+        `prepare` gives the work; it runs in the same thread before the transaction, so that no
+        lock is held meanwhile. What it raises is raised here.
 
         Raises:
             ViolationError: a constraint refused it; nothing was changed.
@@ -68,7 +69,7 @@ class SqlConnections:
             StoreError: the database cannot do that; nothing was changed.
 
         """
-        return await self._run(self._writer, partial(self._write, work, prepare))
+        return await self._run(self._writer, partial(self._write, prepare))
 
     async def close(self) -> None:
         """Wait for the transactions under way, refuse those that wait, close every connection."""
@@ -118,9 +119,8 @@ class SqlConnections:
         finally:
             self._dialect.roll_back(connection)
 
-    def _write(self, work: Work[Result], prepare: Callable[[], None] | None) -> Result:
-        if prepare is not None:
-            prepare()
+    def _write(self, prepare: Callable[[], Work[Result]]) -> Result:
+        work = prepare()
         connection = self._take(self._writer, for_puts=True)
         try:
             result = self._apply(connection, work)

@@ -86,7 +86,7 @@ class SqlDatabase:
 
     async def _write(self, work: Work[Result]) -> Result:
         try:
-            return await self.connections.write(work)
+            return await self.connections.write(lambda: work)
         except ViolationError as error:
             raise StoreError(
                 f"the database {self.name} refuses what the fence tables need: {error}. "

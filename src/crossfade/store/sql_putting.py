@@ -1,11 +1,16 @@
 """Puts records inside one transaction: epoch, fence, rows, children; deletes them the same way."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from crossfade.model.key import Key
 from crossfade.store.base import OK, BatchResult, Fence, PutResult, PutStatus
-from crossfade.store.sql_binding import BoundRecord, BoundRow, RowShape, same_row
+from crossfade.store.sql_binding import (
+    BoundBatch,
+    BoundChildren,
+    BoundRows,
+    RecordBinder,
+    same_row,
+)
 from crossfade.store.sql_dialect import Cursor, Row, Violation, ViolationError
 from crossfade.store.sql_fence import SqlFence
 from crossfade.store.sql_reading import SqlReading, TableReading
@@ -18,26 +23,30 @@ Ledger = tuple[str, int]
 class SqlPutting:
     """What a store does in the transaction of a put; raises `ViolationError` to roll it back."""
 
-    def __init__(self, reading: SqlReading, fences: SqlFence, entity: str) -> None:
+    def __init__(
+        self, reading: SqlReading, binder: RecordBinder, fences: SqlFence, entity: str
+    ) -> None:
         self._reading = reading
+        self._binder = binder
         self._fences = fences
         self._entity = entity
 
     def put(
-        self, cursor: Cursor, records: Sequence[BoundRecord], fence: Fence, ledger: Ledger | None
+        self, cursor: Cursor, batch: BoundBatch, fence: Fence, ledger: Ledger | None
     ) -> BatchResult:
         """Put all records but the fenced ones."""
         epoch = self._fences.check_epoch(cursor, fence.epoch, ledger)
         if epoch.status is not PutStatus.OK:
             return BatchResult(epoch)
-        texts = [record.text for record in records]
-        fenced = self._fences.keep_tokens(cursor, self._entity, texts, fence.token)
-        wanted = [record for record in records if record.text not in fenced]
-        if wanted:
-            self._put_rows(cursor, wanted)
-            for name, child in self._reading.children.items():
-                self._put_children(cursor, name, child, wanted)
-        return BatchResult(OK, tuple(record.key for record in records if record.text in fenced))
+        higher = self._fences.keep_tokens(cursor, self._entity, batch.texts, fence.token)
+        pairs = zip(batch.records, batch.texts, strict=True)
+        fenced = tuple([key for key, text in pairs if text in higher]) if higher else ()
+        left = self._without(batch, fenced)
+        if left.records:
+            self._put_rows(cursor, left)
+            for name, children in left.children.items():
+                self._put_children(cursor, self._reading.children[name], children)
+        return BatchResult(OK, fenced)
 
     def delete(
         self, cursor: Cursor, key: Key, text: str, fence: Fence, ledger: Ledger | None
@@ -67,47 +76,53 @@ class SqlPutting:
             return FENCED
         return OK
 
-    def _put_rows(self, cursor: Cursor, records: Sequence[BoundRecord]) -> None:
-        main = self._reading.main
-        rows = main.rows_with(cursor, main.table.key, [record.key for record in records])
-        _put_over(cursor, main, [record.row for record in records], _by_identity(main, rows))
+    def _without(self, batch: BoundBatch, fenced: tuple[Key, ...]) -> BoundBatch:
+        if not fenced:
+            return batch
+        left = {key: record for key, record in batch.records.items() if key not in fenced}
+        return self._binder.bind(left)
 
-    def _put_children(
-        self, cursor: Cursor, name: str, child: TableReading, records: Sequence[BoundRecord]
-    ) -> None:
-        named = [record for record in records if name in record.children]
-        if not named:
-            return
-        parents = [record.key for record in named]
-        owned = set(parents)
-        rows = child.rows_with(cursor, child.table.parent, parents)
+    def _put_rows(self, cursor: Cursor, batch: BoundBatch) -> None:
+        main = self._reading.main
+        rows = main.rows_with(cursor, main.table.key, list(batch.records))
+        existing = _by_identity(main, rows)
+        for group in batch.groups:
+            _put_over(cursor, main, group, existing)
+
+    def _put_children(self, cursor: Cursor, child: TableReading, children: BoundChildren) -> None:
+        owned = set(children.parents)
+        rows = child.rows_with(cursor, child.table.parent, children.parents)
         # Text that only the collation finds equal belongs to somebody else.
         existing = _by_identity(child, (row for row in rows if child.parent_of(row) in owned))
-        wanted = [row for record in named for row in record.children[name]]
-        gone = existing.keys() - {row.identity for row in wanted}
+        gone = set(existing).difference(*(group.identities for group in children.groups))
         if gone:
             _change(cursor, child, child.statements.delete(child.table.identity), list(gone))
-        _put_over(cursor, child, wanted, existing)
+        for group in children.groups:
+            _put_over(cursor, child, group, existing)
 
 
 FENCED = PutResult(PutStatus.FENCED, "a higher token was seen for this key")
 
 
 def _put_over(
-    cursor: Cursor, table: TableReading, wanted: Iterable[BoundRow], existing: Mapping[Row, Row]
+    cursor: Cursor, table: TableReading, wanted: BoundRows, existing: Mapping[Row, Row]
 ) -> None:
     """Update the rows that differ, insert those that are missing; nothing for the others."""
-    updates: dict[RowShape, list[Row]] = defaultdict(list)
-    inserts: dict[RowShape, list[Row]] = defaultdict(list)
-    for row in wanted:
-        found = existing.get(row.identity)
-        if found is None:
-            inserts[row.shape].append(row.identity + row.values + row.shape.defaults)
-        elif not same_row(row.shape.current(found), row.values):
-            updates[row.shape].append(row.values + row.identity)
-    for shape, rows in updates.items():
-        _change(cursor, table, table.statements.update(shape.names), rows)
-    for shape, rows in inserts.items():
+    shape = wanted.shape
+    updates: Sequence[Row] = ()
+    inserts = wanted.rows
+    if existing:
+        pairs = list(zip(wanted.identities, wanted.rows, strict=True))
+        inserts = [row for identity, row in pairs if identity not in existing]
+        updates = [
+            row
+            for identity, row in pairs
+            if identity in existing and not same_row(shape.current(existing[identity]), row)
+        ]
+    if updates:
+        _change(cursor, table, table.statements.update(shape.names), updates)
+    if inserts:
+        rows = [row + shape.defaults for row in inserts] if shape.defaults else inserts
         _change(cursor, table, table.statements.insert(shape.inserted), rows)
 
 

@@ -70,12 +70,12 @@ def _arranger(positions: Sequence[int], constants: Row) -> Callable[[Row], Row]:
     return lambda given: pick((*given, *constants))
 
 
-def row_getter(positions: Sequence[int]) -> Callable[[Row], Row]:
-    """Takes the values at some positions out of a row, as a tuple even of one."""
-    if len(positions) == 1:
-        only = positions[0]
+def row_getter(places: Sequence[Any]) -> Callable[[Any], Row]:
+    """Takes values out of a row by position, or of a record by name; a tuple even of one."""
+    if len(places) == 1:
+        only = places[0]
         return lambda row: (row[only],)
-    return itemgetter(*positions) if positions else lambda _: ()
+    return itemgetter(*places) if places else lambda _: ()
 
 
 class TableStatements:
@@ -100,7 +100,7 @@ class TableStatements:
         return self._keep(("insert", names), self._make_insert)
 
     def update(self, names: tuple[str, ...]) -> Statement:
-        """Set these columns, given first, of the row whose identity is given after them."""
+        """Set these columns, given after the row's identity."""
         return self._keep(("update", names), self._make_update)
 
     def delete(self, names: tuple[str, ...]) -> Statement:
@@ -185,8 +185,8 @@ class TableStatements:
         pairs = zip(self._columns(names), _binds(parameters), strict=True)
         statement = update(self._core).ordered_values(*pairs)
         return statement.where(self._equal(identity, "k")), [
-            *parameters,
             *_names("k", len(identity)),
+            *parameters,
         ]
 
     def _make_delete(self, names: tuple[str, ...]) -> tuple[ClauseElement, list[str]]:

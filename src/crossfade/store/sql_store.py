@@ -6,7 +6,7 @@ from typing import TypeVar
 from crossfade.errors import ConfigurationError, StoreUnreachableError
 from crossfade.model.key import Key, KeyRange
 from crossfade.store.base import BatchResult, Fence, PutResult, PutStatus, Record
-from crossfade.store.sql_binding import BoundRecord, RecordBinder, key_text
+from crossfade.store.sql_binding import BoundBatch, RecordBinder, key_text
 from crossfade.store.sql_conflict import other_key
 from crossfade.store.sql_connections import Work
 from crossfade.store.sql_database import SqlDatabase
@@ -32,7 +32,7 @@ class SqlStore:
         self._table = table
         self._binder = RecordBinder(table)
         self._reading = SqlReading(table, database.dialect)
-        self._putting = SqlPutting(self._reading, database.fences, entity)
+        self._putting = SqlPutting(self._reading, self._binder, database.fences, entity)
 
     @property
     def ordered(self) -> bool:
@@ -59,11 +59,7 @@ class SqlStore:
             CannotHoldError: a put would be refused for the same reason.
 
         """
-        bound = self._binder.bind(key, record)
-        result = self._binder.as_read(bound.row)
-        for name, rows in bound.children.items():
-            result[name] = self._binder.child(name).all_as_read(rows)
-        return result
+        return self._binder.as_read(key, record)
 
     async def read(self, key: Key) -> Record | None:
         """See `RecordReader.read`."""
@@ -100,30 +96,28 @@ class SqlStore:
         if record is None:
             return await self._delete(key, fence)
         try:
-            bound = self._binder.bind(key, record)
+            batch = self._binder.bind({key: record})
         except CannotHoldError as error:
             return PutResult(PutStatus.REFUSED, str(error))
+        ledger = self._database.ledger
         try:
-            batch = await self._write(
-                lambda cursor: self._putting.put(cursor, [bound], fence, self._database.ledger)
+            ended = await self._write(
+                lambda: lambda cursor: self._putting.put(cursor, batch, fence, ledger)
             )
         except ViolationError as error:
-            return await self._explained(error.violation, bound)
-        return FENCED if batch.fenced else batch.result
+            return await self._explained(error.violation, batch)
+        return FENCED if ended.fenced else ended.result
 
     async def put_many(self, records: Sequence[tuple[Key, Record]], fence: Fence) -> BatchResult:
         """See `RecordWriter.put_many`; of a key that comes twice the last record counts."""
-        bound: list[BoundRecord] = []
+        ledger = self._database.ledger
 
-        def bind_all() -> None:
-            bind = self._binder.bind
-            bound.extend({key: bind(key, record) for key, record in records}.values())
+        def bound() -> Work[BatchResult]:
+            batch = self._binder.bind(dict(records))
+            return lambda cursor: self._putting.put(cursor, batch, fence, ledger)
 
         try:
-            return await self._write(
-                lambda cursor: self._putting.put(cursor, bound, fence, self._database.ledger),
-                bind_all,
-            )
+            return await self._write(bound)
         except CannotHoldError as error:
             return BatchResult(PutResult(PutStatus.REFUSED, str(error)))
         except ViolationError as error:
@@ -132,9 +126,10 @@ class SqlStore:
     async def raise_token(self, key: Key, fence: Fence) -> PutResult:
         """See `RecordWriter.raise_token`."""
         text = key_text(key)
+        ledger = self._database.ledger
         try:
             return await self._write(
-                lambda cursor: self._putting.keep_token(cursor, text, fence, self._database.ledger)
+                lambda: lambda cursor: self._putting.keep_token(cursor, text, fence, ledger)
             )
         except ViolationError as error:
             return _refusal(error.violation)
@@ -146,20 +141,19 @@ class SqlStore:
             # No row can have that key, so only the token is to be kept.
             return await self.raise_token(key, fence)
         text = key_text(key)
+        ledger = self._database.ledger
         try:
             return await self._write(
-                lambda cursor: self._putting.delete(
-                    cursor, key, text, fence, self._database.ledger
-                )
+                lambda: lambda cursor: self._putting.delete(cursor, key, text, fence, ledger)
             )
         except ViolationError as error:
             return _refusal(error.violation)
 
-    async def _explained(self, violation: Violation, bound: BoundRecord) -> PutResult:
+    async def _explained(self, violation: Violation, batch: BoundBatch) -> PutResult:
         if violation.status is not PutStatus.UNIQUE:
             return _refusal(violation)
         other = await self._read(
-            lambda cursor: other_key(cursor, self._reading, self._binder, violation.place, bound)
+            lambda cursor: other_key(cursor, self._reading, violation.place, batch)
         )
         return PutResult(violation.status, violation.reason, other)
 
@@ -169,11 +163,9 @@ class SqlStore:
         except ConfigurationError as error:
             raise StoreUnreachableError(str(error)) from error
 
-    async def _write(
-        self, work: Work[Result], prepare: Callable[[], None] | None = None
-    ) -> Result:
+    async def _write(self, prepare: Callable[[], Work[Result]]) -> Result:
         try:
-            return await self._database.connections.write(work, prepare)
+            return await self._database.connections.write(prepare)
         except ConfigurationError as error:
             # It was right when the store was opened: somebody dropped the tables or the file.
             raise StoreUnreachableError(str(error)) from error

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
-from typing import Any
 
 from crossfade.gateway.forwarding import Forwarder, PassThrough
 from crossfade.gateway.http_upstream import HttpUpstream
@@ -90,9 +89,9 @@ async def service(answer: bytes = OK, script: Script | None = None) -> AsyncIter
 
 
 @contextlib.asynccontextmanager
-async def gateway(port: int, **limits: Any) -> AsyncIterator[GatewayServer]:
+async def gateway(port: int, **limits: float) -> AsyncIterator[GatewayServer]:
     """A running gateway in front of the service on `port`."""
-    options = replace(GatewayOptions(stop_linger_seconds=0.0), **limits)
+    options = replace(GatewayOptions(stop_linger_seconds=0.0), **limits)  # type: ignore[arg-type] # limits are numbers
     tasks = TaskOwner()
     upstream = HttpUpstream(f"http://127.0.0.1:{port}", options, tasks)
     server = GatewayServer(PassThrough(Forwarder(upstream, IDENTITY, options)), options)
@@ -121,5 +120,5 @@ async def ask_once(port: int, request: bytes) -> bytes:
 async def until(condition: Callable[[], bool], seconds: float = 5.0) -> None:
     """Wait for something that another task brings about."""
     async with asyncio.timeout(seconds):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - what brings it about is the code under test
             await asyncio.sleep(0.005)

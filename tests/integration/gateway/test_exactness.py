@@ -11,6 +11,7 @@ ADDED = (
     b"X-Forwarded-For: 127.0.0.1\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: shop\r\n"
     b"X-Crossfade-Via: shop-1\r\n"
 )
+CHUNKED_CLOSE = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
 
 
 @pytest.mark.parametrize(
@@ -36,9 +37,10 @@ async def test_path_and_query_pass_untouched(path: bytes) -> None:
 async def test_request_headers_keep_bytes_case_and_order() -> None:
     """Duplicates, odd case and bytes that are no text stay; what belongs to the hop goes."""
     request = (
-        b"GET / HTTP/1.1\r\nHost: shop\r\nX-ODD: \xe9\xff\r\nx-odd: 2\r\nCookie: a=1\r\ncOOKIE: b=2\r\n"
-        b"X-Empty:\r\nKeep-Alive: timeout=5\r\nTE: trailers\r\nTrailer: X-T\r\nX-Hop: 1\r\n"
-        b"Proxy-Connection: keep-alive\r\nConnection: close, X-Hop, Cookie, Authorization\r\n"
+        b"GET / HTTP/1.1\r\nHost: shop\r\nX-ODD: \xe9\xff\r\nx-odd: 2\r\nCookie: a=1\r\n"
+        b"cOOKIE: b=2\r\nX-Empty:\r\nKeep-Alive: timeout=5\r\nTE: trailers\r\nTrailer: X-T\r\n"
+        b"X-Hop: 1\r\nProxy-Connection: keep-alive\r\n"
+        b"Connection: close, X-Hop, Cookie, Authorization\r\n"
         b"Authorization: Bearer t\r\nX-Crossfade-Stage: live\r\n\r\n"
     )
     async with service() as behind, gateway(behind.port) as server:
@@ -54,7 +56,8 @@ async def test_answer_passes_with_reason_case_and_duplicates() -> None:
     """The caller sees the service's status line and header lines as they were."""
     answer = (
         b"HTTP/1.1 299 Very Fine\r\nSet-Cookie: a=1\r\nset-cookie: b=2\r\nX-Odd: \xe9\r\n"
-        b"Connection: X-Hop\r\nX-Hop: 1\r\nX-Crossfade-Stage: forged\r\ncontent-LENGTH: 2\r\n\r\nok"
+        b"Connection: X-Hop\r\nX-Hop: 1\r\nX-Crossfade-Stage: forged\r\n"
+        b"content-LENGTH: 2\r\n\r\nok"
     )
     async with service(answer) as behind, gateway(behind.port) as server:
         got = await ask_once(server.port, b"GET / HTTP/1.1\r\nHost: shop\r\n\r\n")
@@ -104,10 +107,9 @@ async def test_redirects_are_not_followed() -> None:
             b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n",
         ),
         (
-            b'HTTP/1.1 304 Not Modified\r\nETag: "1"\r\nContent-Length: 9\r\n\r\n',
+            b"HTTP/1.1 304 No\r\nETag: 1\r\nContent-Length: 9\r\n\r\n",
             b"GET",
-            b'HTTP/1.1 304 Not Modified\r\nETag: "1"\r\nContent-Length: 9\r\n'
-            b"Connection: close\r\n\r\n",
+            b"HTTP/1.1 304 No\r\nETag: 1\r\nContent-Length: 9\r\nConnection: close\r\n\r\n",
         ),
         (
             b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + OK,
@@ -117,8 +119,7 @@ async def test_redirects_are_not_followed() -> None:
         (
             b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX-T: 1\r\n\r\n",
             b"GET",
-            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
-            b"2\r\nok\r\n0\r\n\r\n",
+            CHUNKED_CLOSE + b"2\r\nok\r\n0\r\n\r\n",
         ),
     ],
 )

@@ -1,6 +1,7 @@
 """A move forward waits for its gates, each says why not yet, and a move back has none."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -53,17 +54,17 @@ def blocking(evidence: Evidence, options: GateOptions = OPTIONS) -> list[str]:
     return [result.name for result in evaluate(evidence, options) if result.blocks]
 
 
-def of_entity(**changes: object) -> dict[str, tuple[EntityEvidence, ...]]:
+def of_entity(**changes: object) -> dict[str, Any]:
     """The entities, with one changed."""
     return {"entities": (ORDER, replace(ORDER, name="customer", **changes))}  # type: ignore[arg-type]
 
 
-def of_operation(**changes: object) -> dict[str, tuple[OperationEvidence, ...]]:
+def of_operation(**changes: object) -> dict[str, Any]:
     """The operations, with one changed."""
     return {"operations": (WRITE, replace(READ, **changes))}  # type: ignore[arg-type]
 
 
-def verified(**changes: object) -> dict[str, tuple[EntityEvidence, ...]]:
+def verified(**changes: object) -> dict[str, Any]:
     """The entities, with one verification changed."""
     assert ORDER.verification is not None
     return of_entity(verification=replace(ORDER.verification, **changes))  # type: ignore[arg-type]
@@ -180,7 +181,7 @@ def test_each_move_has_its_gates(move: tuple[Stage, Stage], names: set[str]) -> 
         ),
     ],
 )  # fmt: skip
-def test_a_flip_waits_for_each_of_its_gates(changes: dict[str, object], expected: str) -> None:
+def test_a_flip_waits_for_each_of_its_gates(changes: dict[str, Any], expected: str) -> None:
     """One thing wrong: one reason, in plain words, and what to do about it."""
     results = evaluate(make_evidence(**changes), OPTIONS)
 
@@ -196,7 +197,7 @@ def test_a_flip_waits_for_each_of_its_gates(changes: dict[str, object], expected
         ({"stage_seconds": 59.0}, "soak: live has held for 59 s of 60 s"),
     ],
 )
-def test_completion_waits_for_each_of_its_gates(changes: dict[str, object], expected: str) -> None:
+def test_completion_waits_for_each_of_its_gates(changes: dict[str, Any], expected: str) -> None:
     """What only shows once new has authority."""
     evidence = make_evidence(Stage.LIVE, Stage.COMPLETED, **changes)
 
@@ -215,7 +216,7 @@ def test_completion_waits_for_each_of_its_gates(changes: dict[str, object], expe
         {"operations": ()},
     ],
 )
-def test_a_threshold_itself_is_allowed(changes: dict[str, object]) -> None:
+def test_a_threshold_itself_is_allowed(changes: dict[str, Any]) -> None:
     """Zero dirty keys is the flip's own condition, never a gate."""
     assert blocking(make_evidence(**changes)) == []
 
@@ -238,7 +239,7 @@ def test_a_threshold_itself_is_allowed(changes: dict[str, object]) -> None:
     ],
 )
 def test_every_threshold_can_be_moved(
-    changes: dict[str, object], options: GateOptions, name: str
+    changes: dict[str, Any], options: GateOptions, name: str
 ) -> None:
     """A stricter operator waits longer."""
     assert blocking(make_evidence(**changes), options) == [name]

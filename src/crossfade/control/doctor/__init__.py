@@ -1,0 +1,1 @@
+"""`doctor`: everything that can be found wrong before anything runs."""

@@ -1,0 +1,142 @@
+"""`doctor` put together: definition, services, databases, ledger, mappings; changes nothing."""
+
+from collections.abc import Callable
+
+from crossfade.config import Config
+from crossfade.control.doctor.findings import Finding, Verdict, fine, problem, warning
+from crossfade.control.doctor.mapping_checks import check_mapping
+from crossfade.control.doctor.sampling import sample_records
+from crossfade.control.doctor.services import look_at_service
+from crossfade.control.doctor.stores import (
+    LedgerSeen,
+    Opened,
+    look_at_fences,
+    look_at_owner,
+    look_at_stores,
+)
+from crossfade.control.documents import Document, document
+from crossfade.control.exit_codes import ExitCode
+from crossfade.errors import CrossfadeError
+from crossfade.ledger.from_url import committed_sequence, ledger_exists, reader_from_url
+from crossfade.migration import Migration
+from crossfade.model.entity import Writers
+from crossfade.model.side import Side
+from crossfade.store.from_url import databases_of
+
+Progress = Callable[[str], None]
+"""Told what is being looked at."""
+
+RECORDS_MAX = 200
+"""Records of each entity and side that are mapped there and back."""
+
+
+async def examine(
+    definition: Migration,
+    config: Config,
+    *,
+    apply: bool,
+    records_max: int = RECORDS_MAX,
+    progress: Progress = lambda what: None,
+) -> Document:
+    """Look at everything; with `apply` make our two tables where they are missing.
+
+    Never raises for what it looks for: each thing that is wrong is a finding.
+    """
+    findings = _look_at_definition(definition)
+    progress("services")
+    findings += await look_at_service(Side.LEGACY, definition.legacy)
+    findings += await look_at_service(Side.NEW, definition.new)
+    databases = databases_of(definition.name)
+    opened = Opened()
+    try:
+        progress("databases")
+        findings += await look_at_stores(definition.entities, databases, opened)
+        for database in opened.databases.values():
+            findings += await look_at_fences(database, apply=apply)
+        findings += await _look_at_ledger(config, opened)
+        findings += await _try_mappings(definition, opened, records_max, progress)
+    finally:
+        await databases.close()
+    return _told(definition, findings)
+
+
+def _look_at_definition(definition: Migration) -> list[Finding]:
+    entities, operations = definition.entities, definition.operations
+    counted = f"{len(entities)} entities, {len(operations)} operations"
+    findings = [fine("definition", f"{definition.name}: {counted}")]
+    if not entities:
+        findings.append(warning("definition", "it has no entity: nothing would be moved"))
+    used = {operation.entity for operation in operations.values()}
+    findings += [
+        warning("definition", f"no operation reads or writes {name}: its traffic is not known")
+        for name in entities
+        if name not in used
+    ]
+    findings += [
+        warning(
+            "definition",
+            f"others write {name} behind our back: level L4, and a cut-over needs a write stop",
+        )
+        for name, entity in entities.items()
+        if entity.writers is Writers.OTHERS
+    ]
+    return findings
+
+
+async def _look_at_ledger(config: Config, opened: Opened) -> list[Finding]:
+    try:
+        seen = _seen_ledger(config)
+    except CrossfadeError as error:
+        return [problem("ledger", str(error), error.exit_code)]
+    state = "not there yet; `crossfade up` makes it" if seen is None else seen.ledger_id
+    findings = [fine("ledger", f"{config.ledger_file}: {state}")]
+    for database in opened.databases.values():
+        findings += await look_at_owner(database, seen)
+    return findings
+
+
+def _seen_ledger(config: Config) -> LedgerSeen | None:
+    if not ledger_exists(config.ledger):
+        return None
+    reader = reader_from_url(config.ledger)
+    try:
+        identity = reader.identity
+        return LedgerSeen(identity.ledger_id, identity.incarnation, committed_sequence(reader))
+    finally:
+        reader.close()
+
+
+async def _try_mappings(
+    definition: Migration, opened: Opened, records_max: int, progress: Progress
+) -> list[Finding]:
+    findings = []
+    for name, stores in opened.stores.items():
+        if len(stores) < len(Side):
+            continue
+        entity = definition.entities[name]
+        for side in Side:
+            progress(f"records of {name} on {side}")
+            try:
+                records = await sample_records(stores[side], records_max)
+            except CrossfadeError as error:
+                findings.append(problem(f"{name} on {side}", str(error), error.exit_code))
+                continue
+            findings += check_mapping(entity, stores, side, records)
+    return findings
+
+
+def _told(definition: Migration, findings: list[Finding]) -> Document:
+    problems = [one for one in findings if one.verdict is Verdict.PROBLEM]
+    codes = {one.exit_code for one in problems}
+    # What cannot be reached may hide more: that comes first.
+    unreachable = ExitCode.UNREACHABLE in codes
+    code = ExitCode.UNREACHABLE if unreachable else max(codes, default=ExitCode.OK)
+    return document(
+        "doctor",
+        migration=definition.name,
+        healthy=not problems,
+        problems=len(problems),
+        warnings=sum(1 for one in findings if one.verdict is Verdict.WARNING),
+        exit_code=int(code),
+        findings=[one.as_document() for one in findings],
+    )

@@ -1,0 +1,144 @@
+"""Look at both databases: tables, columns, keys, our two tables, and whose ledger they obey."""
+
+import os
+from dataclasses import dataclass, field
+from functools import partial
+
+from crossfade.control.doctor.findings import Finding, fine, problem, warning
+from crossfade.errors import ConfigurationError, CrossfadeError
+from crossfade.model.entity import Entity
+from crossfade.model.side import Side
+from crossfade.model.store_description import SqlTable
+from crossfade.references import resolve_reference
+from crossfade.store.base import FencedDatabase, StoreEpoch
+from crossfade.store.from_url import Databases, OpenStore, database_of, open_store
+
+
+@dataclass(slots=True)
+class Opened:
+    """What could be opened."""
+
+    stores: dict[str, dict[Side, OpenStore]] = field(default_factory=dict)
+    """By entity; only those that fit their description."""
+    databases: dict[str, FencedDatabase] = field(default_factory=dict)
+    """By name; each one once."""
+
+
+async def look_at_stores(
+    entities: dict[str, Entity], databases: Databases, opened: Opened
+) -> list[Finding]:
+    """Open every store; what does not open is told, and left out of `opened`."""
+    findings = []
+    for name, entity in entities.items():
+        for side in Side:
+            findings += await _look_at_store(name, entity, side, databases, opened)
+        types = {store.key_types for store in opened.stores.get(name, {}).values()}
+        if len(types) > 1:
+            findings.append(
+                problem(
+                    f"{name}: keys",
+                    "the keys of the two sides are of different types: "
+                    "name key columns of one type on both sides",
+                )
+            )
+    return findings
+
+
+async def _look_at_store(
+    name: str, entity: Entity, side: Side, databases: Databases, opened: Opened
+) -> list[Finding]:
+    what = f"{name} on {side}"
+    described = entity.store(side)
+    try:
+        if not isinstance(described, SqlTable):
+            raise ConfigurationError("no store that this version knows. Use SqlTable(...).")
+        table = described.with_url(partial(resolve_reference, environ=os.environ))
+        store = await open_store(table, name, databases)
+        database = database_of(table, databases)
+    except CrossfadeError as error:
+        return [problem(what, str(error), error.exit_code)]
+    opened.stores.setdefault(name, {})[side] = store
+    opened.databases[database.name] = database
+    columns = len(store.shape.columns)
+    key = ", ".join(store.shape.key)
+    findings = [fine(what, f"table {store.shape.table}, {columns} columns, key {key} is unique")]
+    if not store.ordered:
+        findings.append(
+            warning(what, f"keys {key} have no binary order here: chunks lock the whole entity")
+        )
+    findings += [
+        warning(
+            what,
+            f"no index finds the rows of {child.table} by {', '.join(child.parent)}: "
+            "every read of a key reads the whole table; make an index",
+        )
+        for child in store.shape.children.values()
+        if not child.parent_indexed
+    ]
+    return findings
+
+
+async def look_at_fences(database: FencedDatabase, *, apply: bool) -> list[Finding]:
+    """Whether our two tables are there; with `apply` they are made."""
+    what = f"tables in {database.name}"
+    try:
+        await database.epoch()
+    except ConfigurationError as error:
+        if not apply:
+            return [problem(what, str(error), ddl=database.ddl())]
+    except CrossfadeError as error:
+        return [problem(what, str(error), error.exit_code)]
+    else:
+        return [fine(what, "crossfade_fence and crossfade_epoch are there")]
+    try:
+        await database.prepare()
+    except CrossfadeError as error:
+        return [problem(what, str(error), error.exit_code, ddl=database.ddl())]
+    return [fine(what, "crossfade_fence and crossfade_epoch were made")]
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerSeen:
+    """What the ledger says of itself."""
+
+    ledger_id: str
+    incarnation: int
+    sequence: int
+
+
+async def look_at_owner(database: FencedDatabase, ledger: LedgerSeen | None) -> list[Finding]:
+    """Whether a database obeys this ledger, and knows nothing that it does not."""
+    what = f"ledger of {database.name}"
+    try:
+        epoch = await database.epoch()
+        token = await database.highest_token() if epoch is not None else 0
+    except CrossfadeError:
+        return []
+    reason = _foreign(epoch, token, ledger)
+    if reason is None:
+        return [fine(what, "obeys this ledger" if epoch is not None else "obeys no ledger yet")]
+    return [
+        problem(
+            what,
+            f"{reason}. Bring the right ledger back, or let the stores obey this one: "
+            "`crossfade ledger show`, then `crossfade ledger adopt`",
+        )
+    ]
+
+
+def _foreign(epoch: StoreEpoch | None, token: int, ledger: LedgerSeen | None) -> str | None:
+    """Why the database does not obey this ledger, or None where it does, or obeys nobody."""
+    if epoch is None:
+        return None
+    if ledger is None:
+        return f"it obeys the ledger {epoch.ledger_id}, and there is no ledger here"
+    if epoch.ledger_id != ledger.ledger_id:
+        return f"it obeys another ledger ({epoch.ledger_id}, this one is {ledger.ledger_id})"
+    if epoch.incarnation > ledger.incarnation:
+        return "it obeys a later incarnation of this ledger: an older copy was restored"
+    if token > ledger.sequence:
+        return (
+            f"it has seen token {token} and this ledger has only given out {ledger.sequence}: "
+            "an older copy was restored"
+        )
+    return None

@@ -1,0 +1,116 @@
+"""The records of both sides, key by key, a bounded page at a time."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from crossfade.convergence.key_scan import OneSidedWalk, PairedPages, in_order
+from crossfade.model.key import EVERY_KEY, Key, KeyRange
+from crossfade.store.base import Record, Store
+from crossfade.verification.sampler import Sampler
+
+
+@dataclass(frozen=True, slots=True)
+class RecordPair:
+    """What both sides have under one key; None is no record."""
+
+    key: Key
+    authority: Record | None
+    mirror: Record | None
+
+
+class RecordPages(Protocol):
+    """Pages of pairs."""
+
+    async def next_page(self) -> Sequence[RecordPair] | None:
+        """The next page, possibly empty; None behind the last one.
+
+        Raises:
+            StoreUnreachableError: a side gave no answer; the page may be asked for again.
+
+        """
+
+
+def record_pages(
+    authority: Store, mirror: Store, range_: KeyRange, rows_max: int, sampler: Sampler
+) -> RecordPages:
+    """The cheapest way to see a share of the keys of a range on both sides."""
+    if not in_order(authority, mirror):
+        return _UnorderedPages(authority, mirror, rows_max, sampler)
+    if sampler.everything:
+        return _WholePages(authority, mirror, range_, rows_max)
+    return _SampledPages(authority, mirror, range_, rows_max, sampler)
+
+
+class _WholePages:
+    """Ranges of whole records, merged by key."""
+
+    def __init__(self, authority: Store, mirror: Store, range_: KeyRange, rows_max: int) -> None:
+        self._pages = PairedPages(
+            authority.read_range, mirror.read_range, range_, rows_max, _key_of
+        )
+
+    async def next_page(self) -> Sequence[RecordPair] | None:
+        """See `RecordPages`."""
+        page = await self._pages.next_page()
+        if page is None:
+            return None
+        ours, theirs = dict(page.authority), dict(page.mirror)
+        keys = sorted(ours.keys() | theirs.keys())
+        return [RecordPair(key, ours.get(key), theirs.get(key)) for key in keys]
+
+
+class _SampledPages:
+    """Ranges of keys, of which only the chosen ones are read."""
+
+    def __init__(
+        self, authority: Store, mirror: Store, range_: KeyRange, rows_max: int, sampler: Sampler
+    ) -> None:
+        self._sides = (authority, mirror)
+        self._sampler = sampler
+        self._pages = PairedPages(
+            authority.keys_in_range, mirror.keys_in_range, range_, rows_max, _itself
+        )
+
+    async def next_page(self) -> Sequence[RecordPair] | None:
+        """See `RecordPages`."""
+        page = await self._pages.next_page()
+        if page is None:
+            return None
+        keys = sorted({*page.authority, *page.mirror})
+        return await _read_each(*self._sides, [key for key in keys if self._sampler.includes(key)])
+
+
+class _UnorderedPages:
+    """For stores without a common order: every key of one side, then those of the other alone."""
+
+    def __init__(self, authority: Store, mirror: Store, rows_max: int, sampler: Sampler) -> None:
+        self._sides = (authority, mirror)
+        self._rows_max = rows_max
+        self._sampler = sampler
+        self._left: KeyRange | None = EVERY_KEY
+        self._extra = OneSidedWalk(mirror, authority, rows_max)
+
+    async def next_page(self) -> Sequence[RecordPair] | None:
+        """See `RecordPages`."""
+        if self._left is not None:
+            keys = await self._sides[0].keys_in_range(self._left, self._rows_max)
+            self._left = KeyRange(keys[-1], None) if len(keys) >= self._rows_max else None
+        else:
+            extra = await self._extra.next_page()
+            if extra is None:
+                return None
+            keys = extra
+        return await _read_each(*self._sides, [key for key in keys if self._sampler.includes(key)])
+
+
+async def _read_each(authority: Store, mirror: Store, keys: Sequence[Key]) -> list[RecordPair]:
+    return [RecordPair(key, await authority.read(key), await mirror.read(key)) for key in keys]
+
+
+def _key_of(item: tuple[Key, Record]) -> Key:
+    return item[0]
+
+
+def _itself(key: Key) -> Key:
+    return key
