@@ -146,7 +146,9 @@ async def open_node(migration: Migration, config: Config, *, serving: bool) -> N
         await start.check_stores()
         await start.declare_entities()
         dead_nodes = await start.note_untracked() if serving else ledger.migration.untracked_served
-        return _wire(migration, config, _Opened(ledger, sides, databases, hooks, seams), dead_nodes)
+        return _wire(
+            migration, config, _Opened(ledger, sides, databases, hooks, seams), dead_nodes
+        )
     except BaseException:
         await databases.close()
         await ledger.close()
@@ -231,9 +233,7 @@ def _wire(migration: Migration, config: Config, opened: _Opened, dead_nodes: boo
         seams=seams, options=config.stages,
     )  # fmt: skip
     process = ThisProcess(name, writer.is_alive, config.reconciler)
-    routes = Routes(
-        [(one.method, one.template, one) for one in migration.operations.values()]
-    )
+    routes = Routes([(one.method, one.template, one) for one in migration.operations.values()])
     app = MigrationApp(
         GatewayParts(
             routes=routes,

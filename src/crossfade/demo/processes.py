@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from crossfade.demo.guard import KEEP
+from crossfade.demo import guard
 from crossfade.errors import CrossfadeError
 
 READY_SECONDS_MAX = 20.0
@@ -146,11 +146,10 @@ class Children:
     async def open(self) -> None:
         """Start the guard. From here on no child outlives the demo, even after kill -9."""
         self._guard = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-S", "-m", "crossfade.demo.guard"),
+            *(sys.executable, "-I", "-S", guard.__file__),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             process_group=0,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         )
         if self._guard.stdout is None or not await self._guard.stdout.readline():
             raise DemoError("the guard of the demo's processes did not start.")
@@ -191,9 +190,8 @@ class Children:
         return child
 
     async def close(self) -> None:
-        """End every child, the last one started first, then the guard; may be repeated."""
-        for child in reversed(self._children):
-            await child.stop()
+        """End every child politely, then whatever is left of the group; may be repeated."""
+        await asyncio.gather(*(child.stop() for child in self._children))
         await self._release_guard(b"")
 
     def kill_now(self) -> None:
@@ -203,11 +201,12 @@ class Children:
 
     async def let_go(self) -> None:
         """Leave the children running when the demo ends."""
-        await self._release_guard(f"{KEEP}\n".encode())
+        await self._release_guard(f"{guard.KEEP}\n".encode())
 
     async def _release_guard(self, word: bytes) -> None:
         if self._guard is None or self._guard.stdin is None:
             return
-        self._guard.stdin.write(word)
-        self._guard.stdin.close()
+        if not self._guard.stdin.is_closing():
+            self._guard.stdin.write(word)
+            self._guard.stdin.close()
         await self._guard.wait()

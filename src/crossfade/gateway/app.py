@@ -137,7 +137,7 @@ def problem_of(error: CrossfadeError) -> Problem:
             status=503,
             name="ledger-unavailable",
             title="No write can be recorded",
-            detail="The gateway cannot record writes now, so it accepts none. Nothing was changed.",
+            detail="The gateway cannot record writes, so it accepts none. Nothing was changed.",
             retry_after_seconds=2,
         )
     if isinstance(error, OutcomeUnknownError):

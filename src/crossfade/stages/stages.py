@@ -261,9 +261,7 @@ class Stages:
                 plan.current, plan.wanted, state.decision, state.epoch, request.actor, pause_ms
             )
         )
-        return MoveReport(
-            plan.current, plan.wanted, state.decision, state.epoch, pause_ms, held
-        )
+        return MoveReport(plan.current, plan.wanted, state.decision, state.epoch, pause_ms, held)
 
     async def _note_refusal(
         self, plan: MovePlan, request: MoveRequest, reasons: Sequence[str]

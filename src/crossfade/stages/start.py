@@ -1,7 +1,6 @@
 """What a node does before it serves: make entities known, and check whose stores these are."""
 
 import asyncio
-from functools import partial
 
 from crossfade.convergence.sides import Sides
 from crossfade.errors import ForeignLedgerError, StoreError
@@ -22,7 +21,9 @@ _EPOCHS_AHEAD_MAX = 2
 class NodeStart:
     """The checks and repairs at the start of a node; each may be repeated."""
 
-    def __init__(self, ledger: Ledger, sides: Sides, hooks: Hooks, store_seconds_max: float) -> None:
+    def __init__(
+        self, ledger: Ledger, sides: Sides, hooks: Hooks, store_seconds_max: float
+    ) -> None:
         self._ledger = ledger
         self._sides = sides
         self._hooks = hooks
@@ -30,9 +31,7 @@ class NodeStart:
 
     async def declare_entities(self) -> tuple[str, ...]:
         """Make the definition's entities known; returns those that need a new sweep (rule 12)."""
-        versions = {
-            name: stores.entity.version for name, stores in self._sides.entities.items()
-        }
+        versions = {name: stores.entity.version for name, stores in self._sides.entities.items()}
 
         def transition(rows: Rows) -> tuple[str, ...]:
             rows.set_document("entities", "declared", list(versions))
@@ -79,7 +78,9 @@ class NodeStart:
             return
         problem = self._problem(found, migration)
         if problem is None and await database.highest_token() > sequence:
-            problem = "it has copies that this ledger does not know of: the ledger is an older copy"
+            problem = (
+                "it has copies that this ledger does not know of: the ledger is an older copy"
+            )
         if problem is not None:
             raise ForeignLedgerError(
                 f"{database.name} is fenced by another state of the ledger: {problem}. "

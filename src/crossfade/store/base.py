@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from crossfade.model.key import Key, KeyRange
 
 Record = dict[str, Any]
-"""Column name to value; an aggregate has each child list under its child's name, ordered by key."""
+"""Column name to value; an aggregate has each child list under its name, ordered by key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +104,7 @@ class RecordWriter(Protocol):
 
         """
 
-    async def put_many(
-        self, records: Sequence[tuple[Key, Record]], fence: Fence
-    ) -> BatchResult:
+    async def put_many(self, records: Sequence[tuple[Key, Record]], fence: Fence) -> BatchResult:
         """Put many records, all but the fenced ones or none; raises as `put` does."""
 
     async def raise_token(self, key: Key, fence: Fence) -> PutResult:
@@ -160,7 +158,7 @@ class FencedDatabase(Protocol):
         """Make the row so whoever it belonged to; only for `crossfade ledger adopt`."""
 
     async def highest_token(self) -> int:
-        """The highest token kept here; higher than the ledger's sequence means a foreign ledger."""
+        """The highest token kept here; above the ledger's sequence it means a foreign ledger."""
 
     async def prepare(self) -> None:
         """Create the two tables where they are missing."""
