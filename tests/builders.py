@@ -38,7 +38,8 @@ from crossfade.stages.barrier import Barrier
 from crossfade.stages.epochs import Epochs
 from crossfade.stages.flip import Flipper
 from crossfade.stages.options import StageOptions
-from crossfade.store.memory import MemoryDatabase, MemoryStore
+from crossfade.store.memory import MemoryDatabase, MemoryTable
+from crossfade.store.memory_store import MemoryStore
 from crossfade.testing.manual_clock import ManualClock
 from tests.fake_seams import (
     CrashingFailpoint,
@@ -120,12 +121,17 @@ class World:
         self.clock = ManualClock()
         self.rows = MemoryLedger()
         self.entity = make_entity()
-        self.databases = {side: MemoryDatabase(str(side)) for side in Side}
-        self.stores = {side: MemoryStore(self.databases[side], CUSTOMERS) for side in Side}
+        self.databases = {side: MemoryDatabase(name=str(side)) for side in Side}
+        self.stores = {
+            side: MemoryStore(database, CUSTOMERS, MemoryTable(CUSTOMERS, key=("id",)))
+            for side, database in self.databases.items()
+        }
+        for database in self.databases.values():
+            database.disk.prepared = True
         self.faults = {side: StoreFaults() for side in Side}
         self.services = {
-            side: FakeService(ServiceRows(self.stores[side].rows, COLUMNS[side]), self.turns)
-            for side in Side
+            side: FakeService(ServiceRows(store, COLUMNS[side]), self.turns)
+            for side, store in self.stores.items()
         }
         self.rows.apply(lambda rows: rows.set_document("entities", "declared", [CUSTOMERS]))
 
@@ -147,8 +153,8 @@ class World:
 
     def epochs(self) -> tuple[int, int, int]:
         """The epochs of the ledger, legacy and new."""
-        kept = [self.databases[side].kept_epoch for side in Side]
-        legacy, new = [0 if epoch is None else epoch.epoch for epoch in kept]
+        disks = [self.databases[side].disk for side in Side]
+        legacy, new = [max((kept.epoch for kept in disk.epochs.values()), default=0) for disk in disks]
         return self.rows.migration.epoch, legacy, new
 
     def make_request(self, act: Act, *keys: Key, **overrides: Any) -> Request[FakeAnswer]:  # noqa: ANN401 - whatever an operation has

@@ -10,6 +10,7 @@ from crossfade.codec import encode
 from crossfade.execution.calls import CallFailedError, CallTag
 from crossfade.model.comparison import Observed
 from crossfade.model.key import Key
+from crossfade.store.memory_store import MemoryStore
 from tests.fake_seams import Turns
 
 
@@ -73,26 +74,27 @@ ANSWERED_AFTER_ACTING = {Does.FAIL_ACTED: 500, Does.BAD_GATEWAY_ACTED: 502}
 class ServiceRows:
     """One side's rows as its service sees them: a value by key, no tokens, no epochs."""
 
-    def __init__(self, rows: dict[Key, dict[str, object]], column: str) -> None:
-        self._rows = rows
+    def __init__(self, store: MemoryStore, column: str) -> None:
+        self._store = store
         self._column = column
 
     def get(self, key: Key) -> object:
         """The value, or None where there is no row."""
-        row = self._rows.get(key)
+        row = self._store.rows.get(key)
         return None if row is None else row[self._column]
 
     def set(self, key: Key, value: object) -> None:
         """Update or insert."""
-        self._rows[key] = {**self._rows.get(key, {}), "id": key[0], self._column: value}
+        rows = self._store.rows
+        rows[key] = {**rows.get(key, {}), "id": key[0], self._column: value}
 
     def remove(self, key: Key) -> None:
         """Delete; a missing row is no error."""
-        self._rows.pop(key, None)
+        self._store.rows.pop(key, None)
 
     def keys(self) -> list[Key]:
         """All keys, ascending."""
-        return sorted(self._rows)
+        return sorted(self._store.rows)
 
     def values(self) -> dict[Key, object]:
         """Everything."""

@@ -107,7 +107,7 @@ def load_config(folder: Path, flags: Mapping[str, Any] | None = None) -> Config:
         """The settings with one file as their lowest layer."""
 
         @classmethod
-        def settings_customise_sources(  # noqa: PLR0913 - the library's signature
+        def settings_customise_sources(
             cls,
             settings_cls: type[BaseSettings],
             init_settings: PydanticBaseSettingsSource,

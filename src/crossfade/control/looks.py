@@ -28,4 +28,5 @@ def ledger_looks(told: Telling) -> dict[str, Look]:
         "diffs": findings.diffs,
         "diff": findings.diff,
         "backfill": progress.backfill,
+        "verification": progress.verification,
     }

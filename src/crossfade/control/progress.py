@@ -6,6 +6,7 @@ from crossfade.control.documents import Document
 from crossfade.control.telling import Telling
 from crossfade.ledger.rows import RowsQueries, RowsView
 from crossfade.ledger.transitions.sweeps import Sweep, look_sweep
+from crossfade.ledger.transitions.verdicts import look_verdict
 from crossfade.model.coverage import is_complete
 
 
@@ -37,6 +38,18 @@ class Progress:
 
         return self._told.look(query)
 
+    def verification(self) -> Document:
+        """The last verification of each entity; `job` is the node's to know."""
+
+        def query(rows: RowsQueries) -> Document:
+            entities = [
+                {"name": one.name, "verdict": of_verdict(rows, one.name)}
+                for one in self._told.outline.entities
+            ]
+            return self._told.document("verification", entities=entities, job=None)
+
+        return self._told.look(query)
+
 
 def of_sweep(rows: RowsView, entity: str) -> dict[str, Any] | None:
     """An entity's sweep, or None where nobody asked for one."""
@@ -58,7 +71,23 @@ def of_sweep(rows: RowsView, entity: str) -> dict[str, Any] | None:
 
 def of_verdict(rows: RowsView, entity: str) -> dict[str, Any] | None:
     """An entity's last verification, or None where there was none in its present generation."""
-    return None
+    verdict = look_verdict(rows, entity)
+    if verdict is None or verdict.generation != rows.entity(entity).generation:
+        return None
+    return {
+        "passed": verdict.passed,
+        "reason": verdict.reason,
+        "fraction": verdict.fraction,
+        "compared": verdict.compared,
+        "different": verdict.different,
+        "lagging": verdict.lagging,
+        "quarantined": verdict.quarantined,
+        "waived": verdict.waived,
+        "columns": verdict.columns,
+        "alarm_keys": [list(key) for key in verdict.alarm_keys],
+        "started_at": verdict.started_at,
+        "finished_at": verdict.finished_at,
+    }
 
 
 def _share(sweep: Sweep) -> float | None:

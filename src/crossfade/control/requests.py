@@ -64,6 +64,14 @@ class BackfillAsked(EntitiesAsked):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyAsked(EntitiesAsked):
+    """Compare entities key by key."""
+
+    fraction: float = 1.0
+    """Share of the keys, above 0 and up to 1; the same share is the same keys."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KeysAsked(Asked):
     """Do something to keys, by name."""
 

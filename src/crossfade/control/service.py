@@ -3,14 +3,15 @@
 from collections.abc import Awaitable, Callable
 
 from crossfade.assembly import Node
-from crossfade.control.documents import Document
 from crossfade.control.copying import Copying
+from crossfade.control.documents import Document
 from crossfade.control.findings import Mending
 from crossfade.control.key_cases import KeyCases
 from crossfade.control.looks import Look, ledger_looks
 from crossfade.control.moves import Moves
 from crossfade.control.outline import Outline
 from crossfade.control.telling import Telling
+from crossfade.control.verifying import Verifying
 
 Change = Callable[..., Awaitable[Document]]
 """Changes; takes one request (`crossfade.control.requests`)."""
@@ -25,11 +26,13 @@ class Service:
         moves = Moves(node.stages, ledger, node.canary, outline, clock)
         keys = KeyCases(ledger, node.sides, node.convergence, node.stages, outline, clock)
         copying = Copying(ledger, node.backfill, told, clock)
+        verifying = Verifying(node.verifier, told, node.seams.tasks)
         mending = Mending(node.observations, told)
         self.looks: dict[str, Look] = {
             **ledger_looks(told),
             "plan": moves.plan,
             "backfill": copying.backfill,
+            "verification": verifying.verification,
         }
         self.changes: dict[str, Change] = {
             "promote": moves.promote,
@@ -38,6 +41,8 @@ class Service:
             "set_canary": moves.set_canary,
             "start_backfill": copying.start_backfill,
             "pause_backfill": copying.pause_backfill,
+            "start_verification": verifying.start_verification,
+            "stop_verification": verifying.stop_verification,
             "repair": keys.repair,
             "resolve_diff": mending.resolve_diff,
             "release": keys.release,

@@ -18,6 +18,8 @@ READY_SECONDS_MAX = 20.0
 """Longest wait for a child's first line; importing takes seconds on a busy machine."""
 STOP_SECONDS_MAX = 15.0
 """Longest wait after SIGTERM before a child is killed: services finish what is under way."""
+WATCH_SECONDS = 0.25
+"""How often somebody looks whether a child has ended."""
 LINE_BYTES_MAX = 1024 * 1024
 LOG_LINES_SHOWN = 8
 
@@ -53,6 +55,15 @@ class Child:
         """The process's id."""
         return self._process.pid
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether it runs no longer."""
+        return self._process.returncode is not None
+
+    def forget(self) -> None:
+        """It may end by itself, with any status."""
+        self._is_expected_to_end = True
+
     async def read_line(self) -> dict[str, Any] | None:
         """The next line of its stdout as JSON; None after the last."""
         if self._process.stdout is None:
@@ -86,12 +97,11 @@ class Child:
         """Wait until it has ended; its exit status, negative for a signal."""
         return await self._process.wait()
 
-    async def watch(self) -> None:
-        """Wait for an end that nobody asked for. Raises DemoError when it comes."""
-        status = await self._process.wait()
-        if self._is_expected_to_end:
-            return
-        raise DemoError(f"{self.name} ended by itself with status {status}. {self.last_words()}")
+    def check(self) -> None:
+        """Raise DemoError where it has ended and nobody asked for that."""
+        status = self._process.returncode
+        if status is not None and not self._is_expected_to_end:
+            raise DemoError(f"{self.name} ended by itself ({status}). {self.last_words()}")
 
     async def stop(self) -> None:
         """SIGTERM, then SIGKILL where that does not help; may be repeated."""
@@ -183,11 +193,12 @@ class Children:
         self._children.append(child)
         return child
 
-    async def run(self, name: str, words: Sequence[str], extra: Mapping[str, str]) -> Child:
-        """Start one and wait until it has ended by itself."""
-        child = await self.start(name, words, reads=False, extra=extra)
-        await child.ended()
-        return child
+    async def watch(self) -> None:
+        """Wait until a child ends that should not. Raises DemoError when one does."""
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            for child in self._children:
+                child.check()
 
     async def close(self) -> None:
         """End every child politely, then whatever is left of the group; may be repeated."""

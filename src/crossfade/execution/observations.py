@@ -7,6 +7,7 @@ from crossfade.convergence.converge import Effect
 from crossfade.errors import LedgerUnavailableError
 from crossfade.execution.comparison_options import ComparisonOptions
 from crossfade.ledger.base import Ledger
+from crossfade.ledger.rows import RowsView
 from crossfade.ledger.transitions.observations import (
     clear_observations,
     merge_observations,
@@ -136,7 +137,10 @@ class Observations:
             self._hooks.emit(event)
 
     def replay_effect(self, operation: Operation, mirror: Side, effect: Effect) -> None:
-        """See `ReplaySink.replay_effect`."""
+        """See `ReplaySink.replay_effect`; another write of the key would look like an effect."""
+        if not self._ledger.look(partial(_is_undisturbed, effect=effect)):
+            self.skipped(operation, "another write of the key was under way", told=False)
+            return
         try:
             comparison = compare_records(
                 effect.wanted, effect.found, operation.compare, mirror=mirror
@@ -277,3 +281,10 @@ class Observations:
             self._operations[found.operation] = replace(found, total=total)
         for group in (*delta.groups, *newer.groups):
             self._keep(group)
+
+
+def _is_undisturbed(rows: RowsView, effect: Effect) -> bool:
+    """Whether no write of the key is open, and none began or ended since its lease was taken."""
+    state = rows.key(effect.entity, effect.key)
+    leased = state.lease is not None and state.lease.token == state.seq
+    return leased and state.open_intents == 0

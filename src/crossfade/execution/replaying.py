@@ -1,6 +1,7 @@
 """Replays: the mirror runs an operation too, observed only; convergence copies the state."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -36,8 +37,13 @@ class Replayed:
 
     doubtful: bool
     """No complete answer: the intent must stay open until the call has certainly ended."""
+    judge: Callable[[], None] | None = None
+    """Tells the sink of both answers; only to be called if nothing else touched the keys."""
     observer: Observer | None = None
-    """Tells the sink of the replay's effect; None where there is nothing to judge."""
+    """Tells the sink of the replay's effect, likewise; None where there is nothing to judge."""
+
+
+NOT_REPLAYED = Replayed(doubtful=False)
 
 
 class Replaying:
@@ -55,10 +61,10 @@ class Replaying:
         """
         operation = request.operation
         if not answer.acknowledged:
-            return Replayed(doubtful=False)
+            return NOT_REPLAYED
         if self._slots.locked():
             self._hooks.emit(ReplaySkipped(operation.name, "too many replays at once"))
-            return Replayed(doubtful=False)
+            return NOT_REPLAYED
         mirror = intent.authority.other
         async with self._slots:
             try:
@@ -69,12 +75,24 @@ class Replaying:
                 return Replayed(doubtful=error.sent)
         if mirrored.ambiguous:
             return Replayed(doubtful=True)
-        self._judge(operation, intent, answer, mirrored)
+        judge = partial(self._judge, operation, intent, answer, mirrored)
         if not mirrored.acknowledged:
-            return Replayed(doubtful=False)
-        return Replayed(
-            doubtful=False, observer=partial(self._sink.replay_effect, operation, mirror)
-        )
+            return Replayed(doubtful=False, judge=judge)
+        observer = partial(self._sink.replay_effect, operation, mirror)
+        return Replayed(doubtful=False, judge=judge, observer=observer)
+
+    def judged(self, operation: Operation, replayed: Replayed) -> Observer | None:
+        """Count a replay that nothing has disturbed; what observes its effect, if anything.
+
+        A judge that fails is told as an event and harms nobody.
+        """
+        if replayed.judge is None:
+            return None
+        try:
+            replayed.judge()
+        except Exception as error:  # noqa: BLE001 - an observation must not stop convergence
+            self._hooks.emit(ReplaySkipped(operation.name, f"judging: {type(error).__name__}"))
+        return replayed.observer
 
     def _judge(
         self, operation: Operation, intent: Intent, answer: AnswerT, mirrored: AnswerT

@@ -1,6 +1,7 @@
 """Writes: intent, authority, answer, mirror (PROTOCOL.md `write`)."""
 
 import asyncio
+from dataclasses import replace
 from functools import partial
 from typing import Generic
 
@@ -8,13 +9,14 @@ from crossfade.convergence.converge import Convergence
 from crossfade.errors import (
     CrossfadeError,
     KeyHeldError,
+    LedgerError,
     OutcomeUnknownError,
     UpstreamFailedError,
     WritesHeldError,
 )
 from crossfade.execution.calls import SERVE, AnswerT, CallFailedError, CallTag, Request
 from crossfade.execution.options import ExecutionOptions
-from crossfade.execution.replaying import Replaying
+from crossfade.execution.replaying import NOT_REPLAYED, Replaying
 from crossfade.execution.standing import is_held
 from crossfade.execution.untracked import UntrackedWrites
 from crossfade.ledger.base import Ledger
@@ -23,6 +25,7 @@ from crossfade.ledger.transitions.intents import (
     WriteRequest,
     bind_intent,
     close_intent,
+    close_replayed,
     doubt_intent,
     open_intent,
 )
@@ -141,18 +144,17 @@ class Writer(Generic[AnswerT]):
                     raise
                 continue
             self._alive.add(opened.intent.id)
-            # Crash here: no side was touched; the resolver closes the intent.
-            await self._seams.failpoint("writer.intent_open")
             return opened
 
     async def _run(
         self, request: Request[AnswerT], until: float, reply: "asyncio.Future[AnswerT]"
     ) -> None:
         """The write from its intent on; nobody can cancel it."""
-        intent_id = None
+        opened = None
         try:
             opened = await self._open(request, until)
-            intent_id = opened.intent.id
+            # Crash here: no side was touched; the resolver closes the intent.
+            await self._seams.failpoint("writer.intent_open")
             await self._carry_out(request, opened, reply)
         except CrossfadeError as error:
             _fail(reply, error)
@@ -161,44 +163,70 @@ class Writer(Generic[AnswerT]):
             self._hooks.emit(WorkerFailed("writer", type(error).__name__))
             raise
         finally:
-            if intent_id is not None:
-                self._alive.discard(intent_id)
+            if opened is not None:
+                self._alive.discard(opened.intent.id)
 
     async def _carry_out(
         self, request: Request[AnswerT], opened: OpenedIntent, reply: "asyncio.Future[AnswerT]"
     ) -> None:
-        """Authority, answer to the caller, mirror, in the order that the operation asks for."""
+        """Authority, then the rest: once the authority has answered, the caller gets that."""
         answer = await self._ask_authority(request, opened.intent)
+        try:
+            await self._mirror(request, opened, answer, reply)
+        except Exception as error:
+            # The write stands and its intent is open: the resolver does what is left.
+            self._reply(reply, opened, answer)
+            if not isinstance(error, CrossfadeError):
+                raise
+            self._hooks.emit(WorkerFailed("writer", type(error).__name__))
+
+    async def _mirror(
+        self,
+        request: Request[AnswerT],
+        opened: OpenedIntent,
+        answer: AnswerT,
+        reply: "asyncio.Future[AnswerT]",
+    ) -> None:
+        """Answer to the caller and mirror, in the order that the operation asks for."""
         intent = await self._bound(opened.intent, answer)
-        at_once = request.operation.mirror_when is MirrorWhen.AFTER_ANSWER
-        if at_once:
-            self._reply(reply, intent, answer)
+        if request.operation.mirror_when is MirrorWhen.AFTER_ANSWER:
+            self._reply(reply, opened, answer)
         if intent.unbound and (answer.acknowledged or answer.failed):
             # The authority may have made a record whose id is not known: the resolver looks.
             await self._doubt(intent, Doubt.AUTHORITY)
         else:
             await self._follow(request, opened, intent, answer)
-        if not at_once:
-            self._reply(reply, intent, answer)
+        self._reply(reply, opened, answer)
 
     async def _ask_authority(self, request: Request[AnswerT], intent: Intent) -> AnswerT:
         try:
             answer = await request.call(intent.authority, CallTag(intent=intent.id))
         except CallFailedError as error:
-            if error.sent:
-                await self._doubt(intent, Doubt.AUTHORITY)
-            else:
-                await self._close(intent)
+            await self._note_unanswered(intent, sent=error.sent)
             raise _caller_error(error) from error
         # Crash here: the authority may have the write, the mirror has not; the intent stays open.
         await self._seams.failpoint("writer.authority_answered")
         if answer.ambiguous:
-            await self._doubt(intent, Doubt.AUTHORITY)
+            await self._note_unanswered(intent, sent=True)
             raise OutcomeUnknownError(
                 "the authority's answer came from an intermediary: the write may have happened. "
                 "Read it back before you try again."
             )
         return answer
+
+    async def _note_unanswered(self, intent: Intent, *, sent: bool) -> None:
+        """Doubt the intent, or close it where nothing was sent.
+
+        What the caller is told is true whether or not the ledger can be written: an intent that
+        is left as it was stays open, and the resolver settles it.
+        """
+        try:
+            if sent:
+                await self._doubt(intent, Doubt.AUTHORITY)
+            else:
+                await self._close(intent)
+        except LedgerError as error:
+            self._hooks.emit(WorkerFailed("writer", type(error).__name__))
 
     async def _bound(self, intent: Intent, answer: AnswerT) -> Intent:
         """Give a create its key; an answer that names none leaves it unbound."""
@@ -211,33 +239,49 @@ class Writer(Generic[AnswerT]):
         await self._seams.failpoint("writer.bound")
         return bound or intent
 
-    def _reply(self, reply: "asyncio.Future[AnswerT]", intent: Intent, answer: AnswerT) -> None:
-        """Answer the caller; "done" only if the route of the intent still holds (rule 2)."""
-        migration = self._ledger.migration
-        if migration.epoch != intent.epoch or migration.authority is not intent.authority:
+    def _reply(
+        self, reply: "asyncio.Future[AnswerT]", opened: OpenedIntent, answer: AnswerT
+    ) -> None:
+        """Answer the caller, once; "done" only if the route of the intent holds (rule 2)."""
+        if not self._route_holds(opened):
             _fail(reply, OutcomeUnknownError("the authority changed while the write was made."))
         elif not reply.done():
             reply.set_result(answer)
+
+    def _route_holds(self, opened: OpenedIntent) -> bool:
+        """Whether the authority was the same one all the time since the intent was opened.
+
+        Without a new decision an epoch was raised by the barrier or by an undone flip alone.
+        """
+        migration = self._ledger.migration
+        same_epoch = migration.epoch == opened.intent.epoch
+        no_flip = same_epoch or migration.decision == opened.decision
+        return no_flip and migration.authority is opened.intent.authority
 
     async def _follow(
         self, request: Request[AnswerT], opened: OpenedIntent, intent: Intent, answer: AnswerT
     ) -> None:
         """Replay where wanted, close the intent, converge its keys."""
-        replayed = None
-        if request.operation.replay and request.replayable and opened.agreed:
+        replayed = NOT_REPLAYED
+        wanted = request.operation.replay and request.replayable
+        # A side that became the authority is written by nothing but its own writes.
+        if wanted and opened.agreed and self._route_holds(opened):
             replayed = await self._replaying.replay(request, intent, answer)
-            if replayed.doubtful:
-                await self._doubt(intent, Doubt.MIRROR)
-                return
+        if replayed.doubtful:
+            await self._doubt(intent, Doubt.MIRROR)
+            return
         # Crash here: a replay may have reached the mirror; the intent is still open.
         await self._seams.failpoint("writer.replayed")
-        keys = await self._close(intent)
+        at = self._seams.clock.now().timestamp()
+        ended = replace(opened, intent=intent)
+        keys, undisturbed = await self._ledger.transact(
+            partial(close_replayed, opened=ended, at=at)
+        )
         # Crash here: the keys are dirty; the reconciler converges them.
         await self._seams.failpoint("writer.closed")
-        busy = self._seams.tasks.count() > self.options.followers_max
-        if busy and replayed is None:
+        observer = self._replaying.judged(request.operation, replayed) if undisturbed else None
+        if observer is None and self._seams.tasks.count() > self.options.followers_max:
             return
-        observer = replayed.observer if replayed is not None else None
         for key in keys:
             await self._convergence.converge(intent.entity, key, observer=observer)
 

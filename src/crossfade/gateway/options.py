@@ -47,6 +47,10 @@ class GatewayOptions:
     connections_max: int = 4096
     """Connections of callers at a time; each costs some ten KiB. Over: closed at once."""
 
+    pipelined_requests_max: int = 32
+    """Requests that one connection may send ahead of their answers. Over: it is closed after
+    the answer under way."""
+
     forwarded_hops_trusted: int = 0
     """Trusted proxies in front of the gateway. 0: incoming `X-Forwarded-*` are replaced;
     n: the last n entries of `X-Forwarded-For` are believed and kept."""

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from crossfade import codec
+from crossfade.codec import encode
 from crossfade.errors import CrossfadeError
 
 Header = tuple[bytes, bytes]
@@ -32,7 +32,7 @@ class Problem:
 
     def body(self) -> bytes:
         """The JSON document."""
-        return codec.encode(
+        return encode(
             {
                 "type": TYPE_PREFIX + self.name,
                 "title": self.title,

@@ -225,6 +225,8 @@ class GatewayProtocol(HttpToolsProtocol):
             self._stop(_VERSION)
         if method in _REFUSED_METHODS:
             self._stop(_METHOD)
+        if len(self._queue) >= self._options.pipelined_requests_max:
+            self._stop(_NO_HTTP)
         exchange = CallerExchange(
             self._scope(method, version),
             self.url,

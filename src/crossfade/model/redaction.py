@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable
 from decimal import Decimal
 from itertools import islice
+from typing import TypeGuard
 
 SHOWN_CHARACTERS_MAX = 120
 """Characters of one value that are shown; a sample must stay small."""
@@ -94,27 +95,25 @@ def describe(value: object, parts: Iterable[str | int], *, shown: bool) -> str:
     if value is None or isinstance(value, bool):
         # There are three such values: hiding them would hide nothing.
         return {None: "null", True: "true", False: "false"}[value]
-    text = _text_of(value)
-    if text is None:
+    if _is_never_written(value):
         return f"{type_name(value)}, {_size_of(value)}"
+    text = value if isinstance(value, str) else _number_text(value)
     if shown:
         return SECRET if looks_secret(text) else _shown(value, text)
     size = f"{_size_of(value)}, " if isinstance(value, str) else ""
     return f"{type_name(value)}, {size}#{short_hash(text)}"
 
 
-def _text_of(value: object) -> str | None:
-    """The value written out, or None where only its size is ever told."""
-    if isinstance(value, str):
-        return value
+def _is_never_written(
+    value: object,
+) -> TypeGuard[dict[str, object] | list[object] | bytes | int]:
+    """Whether only the size of the value is ever told."""
     if isinstance(value, dict | list | bytes):
-        return None
-    if isinstance(value, int) and value.bit_length() > NUMBER_BITS_MAX:
-        return None
-    return _number_text(value)
+        return True
+    return isinstance(value, int) and value.bit_length() > NUMBER_BITS_MAX
 
 
-def _size_of(value: object) -> str:
+def _size_of(value: str | bytes | dict[str, object] | list[object] | int) -> str:
     match value:
         case str():
             return f"{len(value)} characters"
@@ -124,9 +123,7 @@ def _size_of(value: object) -> str:
             return f"{len(value)} members"
         case list():
             return f"{len(value)} items"
-        case int():
-            return f"{value.bit_length()} bits"
-    return "of unknown size"
+    return f"{value.bit_length()} bits"
 
 
 def short_hash(value: str | bytes) -> str:

@@ -159,6 +159,16 @@ async def test_expect_continue_is_answered_by_the_gateway() -> None:
     assert b"xpect" not in behind.requests[0]
 
 
+async def test_requests_sent_ahead_are_bounded() -> None:
+    """A flood of pipelined requests costs its sender the connection, not us the memory."""
+    flood = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 50
+    async with service() as behind, gateway(behind.port, pipelined_requests_max=3) as server:
+        got = await ask(server.port, flood)
+
+    assert got.count(b"HTTP/1.1 200 OK") == 1
+    assert len(behind.requests) == 1
+
+
 async def test_too_many_connections_are_closed() -> None:
     """Over the limit a new connection is closed at once, the others go on."""
     async with service() as behind, gateway(behind.port, connections_max=2) as server:

@@ -95,11 +95,11 @@ async def test_a_hot_key_is_held_until_its_last_write_has_ended() -> None:
         await node.world.clock.advance(0.005)
         if node.convergence.cleaned:
             break
-    stopped = True
+    cleaned, stopped = node.convergence.cleaned, True
     await node.finish(asyncio.gather(*writers))
     await node.quiet()
 
-    assert node.convergence.cleaned > 0
+    assert cleaned > 0
     assert node.events_of(HotKeyHeld) != []
     await drain(node)
     assert_agreed(node.world)

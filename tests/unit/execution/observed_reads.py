@@ -5,6 +5,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from msgspec import structs
+
 from crossfade.execution.calls import CallTag, Request
 from crossfade.execution.comparing import ReadComparer
 from crossfade.execution.comparison_options import ComparisonOptions
@@ -17,7 +19,7 @@ from crossfade.ledger.transitions.observations import mismatch_groups, operation
 from crossfade.model.comparison import Compare, Observed
 from crossfade.model.coverage import Coverage
 from crossfade.model.key import EVERY_KEY, Key
-from crossfade.model.key_state import KeyState
+from crossfade.model.key_state import KeyState, Lease
 from crossfade.model.migration_state import MigrationState
 from crossfade.model.observation import MismatchGroup, OperationCounts
 from crossfade.model.operation import KeyFrom, KeyPlace, Operation
@@ -138,6 +140,11 @@ class Bench:
             rows.set_key(KeyState("order", key, seq=seq, clean_seq=seq))
 
         self.ledger.apply(transition)
+
+    def lease(self, **changes: Any) -> None:  # noqa: ANN401
+        """Somebody converges the key now."""
+        state = KeyState("order", KEY, seq=5, lease=Lease("node", 5))
+        self.ledger.apply(lambda rows: rows.set_key(structs.replace(state, **changes)))
 
     def request(self, operation: Operation = READ, **changes: Any) -> Request[FakeAnswer]:  # noqa: ANN401
         """A read of the one key, or of the list."""

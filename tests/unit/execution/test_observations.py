@@ -138,6 +138,7 @@ async def test_the_effect_of_a_replay_is_compared_with_what_convergence_wants(
 ) -> None:
     """The answer alone would not show that a wrong value was stored."""
     bench = Bench()
+    bench.lease()
     effect = Effect("order", KEY, {"id": 7, "total": 1999}, {"id": 7, "total": 1998, "extra": 1})
 
     bench.observations.replay_effect(WRITE, mirror, effect)
@@ -147,6 +148,28 @@ async def test_the_effect_of_a_replay_is_compared_with_what_convergence_wants(
     (difference,) = group.samples[0].differences
     assert (group.kind, group.paths) == (MismatchKind.REPLAY_EFFECT, ("$.total",))
     assert (difference.legacy, difference.new) == expected
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"open_intents": 1}, id="another-write-is-open"),
+        pytest.param({"seq": 6}, id="something-happened-since"),
+        pytest.param({"lease": None}, id="superseded-and-released"),
+    ],
+)
+async def test_an_effect_that_another_write_may_have_had_is_not_judged(
+    changes: dict[str, Any],
+) -> None:
+    """The authority's record may be newer than the replay."""
+    bench = Bench()
+    bench.lease(**changes)
+
+    effect = Effect("order", KEY, {"total": 2}, {"total": 1})
+    bench.observations.replay_effect(WRITE, Side.NEW, effect)
+
+    assert await bench.counts(WRITE) == OperationCounts(skipped=1)
+    assert bench.events == []
 
 
 async def test_records_that_cannot_be_compared_harm_nobody() -> None:
@@ -159,6 +182,7 @@ async def test_records_that_cannot_be_compared_harm_nobody() -> None:
         __hash__ = None  # type: ignore[assignment]
 
     bench = Bench()
+    bench.lease()
     effect = Effect("order", KEY, {"a": Spiteful()}, {"a": Spiteful()})
 
     bench.observations.replay_effect(WRITE, Side.NEW, effect)

@@ -18,7 +18,11 @@ def doctor(
     *,
     apply: Annotated[
         bool,
-        Parameter(negative="", help="Make crossfade's two tables in the databases."),
+        Parameter(
+            name=("--apply", "--prepare"),
+            negative="",
+            help="Make crossfade's two tables in the databases.",
+        ),
     ] = False,
     records: Annotated[
         int, Parameter(help="Records of each entity and side that the mappings are tried on.")

@@ -36,7 +36,7 @@ async def examine(
     *,
     apply: bool,
     records_max: int = RECORDS_MAX,
-    progress: Progress = lambda what: None,
+    progress: Progress,
 ) -> Document:
     """Look at everything; with `apply` make our two tables where they are missing.
 

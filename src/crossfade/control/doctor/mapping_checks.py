@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from crossfade.control.doctor.findings import Finding, fine, problem
+from crossfade.control.doctor.findings import Finding, fine, problem, warning
 from crossfade.errors import MappingError
 from crossfade.model.entity import Entity
 from crossfade.model.key import Key, encode_key
@@ -61,6 +61,8 @@ def check_mapping(
         for what in _check_record(entity, holders, side, key, record):
             tally.add(what, key)
     what = f"mapping of {entity.name} to {side.other}"
+    if not count:
+        return [warning(what, f"{side} has no record to try it on")]
     if not tally.found:
         return [fine(what, f"{count} records of {side} tried, there and back")]
     return [
@@ -106,13 +108,13 @@ def _mapped_twice(entity: Entity, record: Record, towards: Side) -> Record | Non
 def _wrong_columns(mapped: Record, shape: TableShape, side: Side) -> Iterator[str]:
     known = {column.name for column in shape.columns} | set(shape.children)
     for name in sorted(set(mapped) - known):
-        yield f"{side} has no column {name} in {shape.table}: leave it out, or name one that exists"
+        yield f"{side} has no column {name} in {shape.table}: leave it out, or correct its name"
     for name in sorted(set(shape.required) | set(shape.key)):
         if name not in mapped:
             yield f"{side} needs the column {name} of {shape.table}: map it, or give defaults="
 
 
-def _round_trip(  # noqa: PLR0913 - one record and everything that judges it
+def _round_trip(
     entity: Entity,
     holders: Mapping[Side, Holder],
     side: Side,
@@ -157,9 +159,7 @@ def _lost_in_children(name: str, rows: list[Record], returned: list[Record]) -> 
     if len(rows) != len(returned):
         yield name
         return
-    lost = {
-        path for row, other in zip(rows, returned, strict=True) for path in _lost(row, other)
-    }
+    lost = {path for row, other in zip(rows, returned, strict=True) for path in _lost(row, other)}
     yield from (f"{name}.{path}" for path in sorted(lost))
 
 

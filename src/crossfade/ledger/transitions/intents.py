@@ -35,6 +35,10 @@ class OpenedIntent:
     intent: Intent
     agreed: bool
     """All keys were covered and quiet: a replay on the mirror can be judged."""
+    decision: int
+    """Number of the stage decision when it was opened."""
+    seqs: tuple[int, ...] = ()
+    """The number that each key took; unchanged at the end if nothing else touched the key."""
 
 
 def open_intent(rows: Rows, request: WriteRequest, at: float) -> OpenedIntent:
@@ -56,12 +60,14 @@ def open_intent(rows: Rows, request: WriteRequest, at: float) -> OpenedIntent:
     if entity.held_authority is not None:
         raise KeyHeldError(request.entity, HOLD_RETRY_SECONDS)
     intent_id = rows.next_sequence()
+    seqs = []
     for key in request.keys:
         state = rows.key(request.entity, key)
         if state.held_authority is not None:
             raise KeyHeldError(request.entity, HOLD_RETRY_SECONDS)
         agreed = agreed and state.quiet and covers(entity.coverage, key)
-        rows.set_key(opened(state, rows.next_sequence(), at))
+        seqs.append(rows.next_sequence())
+        rows.set_key(opened(state, seqs[-1], at))
     if not request.keys:
         rows.set_entity(replace(entity, unbound_creates=entity.unbound_creates + 1))
     intent = Intent(
@@ -75,7 +81,7 @@ def open_intent(rows: Rows, request: WriteRequest, at: float) -> OpenedIntent:
         operation=request.operation,
     )
     rows.set_intent(intent)
-    return OpenedIntent(intent, agreed)
+    return OpenedIntent(intent, agreed, migration.decision, tuple(seqs))
 
 
 def bind_intent(rows: Rows, intent_id: int, key: Key, at: float) -> Intent | None:
@@ -113,6 +119,17 @@ def close_intent(rows: Rows, intent_id: int, at: float) -> tuple[Key, ...]:
         rows.set_entity(replace(entity, unbound_creates=entity.unbound_creates - 1))
     rows.delete_intent(intent_id)
     return intent.keys
+
+
+def close_replayed(rows: Rows, opened: OpenedIntent, at: float) -> tuple[tuple[Key, ...], bool]:
+    """Like `close_intent`; also tells whether nothing else has touched the keys since they opened.
+
+    Only then do the two sides' answers, and what the replay left on the mirror, mean anything.
+    """
+    intent = opened.intent
+    seqs = tuple(rows.key(intent.entity, key).seq for key in intent.keys)
+    undisturbed = seqs == opened.seqs
+    return close_intent(rows, intent.id, at), undisturbed
 
 
 def settle_unbound(rows: Rows, intent_id: int, found: Iterable[Key], at: float) -> tuple[Key, ...]:

@@ -40,9 +40,7 @@ def move_stage(rows: Rows, wanted: Stage, decision: Decision) -> MigrationState:
     kind = move_kind(state.stage, wanted)
     if kind is MoveKind.FLIP:
         raise GateError(f"{state.stage} to {wanted} changes the authority: it needs a flip.")
-    moved = replace(
-        state, stage=wanted, stage_since=decision.at, decision=state.decision + 1
-    )
+    moved = replace(state, stage=wanted, stage_since=decision.at, decision=state.decision + 1)
     if kind is MoveKind.LEAVE_OFF:
         moved = replace(moved, barrier_passed=False)
     if kind is MoveKind.ENTER_OFF:
