@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from crossfade.codec import encode
@@ -219,4 +219,4 @@ class FakeService:
             self.late.append(act)
             return FakeAnswer(504)
         answer = act(self.rows)
-        return FakeAnswer(ANSWERED_AFTER_ACTING.get(does, answer.status), answer.value, answer.made)
+        return replace(answer, status=ANSWERED_AFTER_ACTING.get(does, answer.status))

@@ -9,7 +9,7 @@ from crossfade.backfill.batch_put import EpochFencedError, Row, put_rows
 from crossfade.backfill.options import BackfillOptions
 from crossfade.backfill.planner import copied_part, tail_of
 from crossfade.convergence.backlog import Backlog
-from crossfade.convergence.key_scan import KeyDifferences, OneSidedWalk, in_order
+from crossfade.convergence.key_scan import OneSidedWalk, PairedPages, in_order
 from crossfade.convergence.sides import EntityStores
 from crossfade.convergence.throttle import Throttle
 from crossfade.errors import MappingError
@@ -51,7 +51,8 @@ class ReadChunk:
     """An open chunk whose first page is in memory."""
 
     opened: OpenedChunk
-    sweep: Sweep
+    end: Key | None
+    """Of an open-ended chunk: the authority's highest key after it was opened."""
     began: float
     page: Page
     tally: ChunkTally = field(default_factory=ChunkTally)
@@ -95,14 +96,15 @@ class ChunkCopier:
         # Crash here: the chunk is open and empty; it is run again.
         await self._seams.failpoint("chunk.opened")
         try:
-            part = copied_part(range_, sweep.bound, ordered=self._ordered)
+            end = await self._end_of(opened)
+            part = copied_part(range_, end, ordered=self._ordered)
             page = await self._read_page(opened, part)
         except Exception:
             await self.abandon(opened)
             raise
         # Crash here: nothing was put; what was read is forgotten with the process.
         await self._seams.failpoint("chunk.read")
-        return ReadChunk(opened, sweep, began, page)
+        return ReadChunk(opened, end, began, page)
 
     async def put(self, chunk: ReadChunk) -> bool:
         """Put the chunk's rows and close it; False where it covers nothing and is to run again.
@@ -166,7 +168,7 @@ class ChunkCopier:
         )
 
     async def _compare_tail(self, chunk: ReadChunk) -> None:
-        """Look at the keys that no page has covered: those above the bound, both ways."""
+        """Look at the keys that no page has covered: those above the end, both ways."""
         opened = chunk.opened
         entity = opened.chunk.entity
         authority = self._stores.side(opened.authority)
@@ -174,14 +176,18 @@ class ChunkCopier:
         if not self._ordered:
             await self._compare_unordered(chunk, OneSidedWalk(mirror, authority, self._rows_max))
             return
-        tail = tail_of(opened.chunk.range, chunk.sweep.bound)
+        tail = tail_of(opened.chunk.range, chunk.end)
         if tail is None:
             return
-        differences = KeyDifferences(authority, mirror, tail, self._rows_max)
-        while (page := await differences.next_page()) is not None:
-            await self._mark(entity, page.only_authority, DirtyReason.CHUNK)
-            await self._mark(entity, page.only_mirror, DirtyReason.EXTRA)
-            self._count(chunk, ChunkTally(extra=len(page.only_mirror)))
+        pages = PairedPages(
+            authority.keys_in_range, mirror.keys_in_range, tail, self._rows_max, _itself
+        )
+        while (page := await pages.next_page()) is not None:
+            ours = set(page.authority)
+            extra = [key for key in page.mirror if key not in ours]
+            await self._mark(entity, page.authority, DirtyReason.CHUNK)
+            await self._mark(entity, extra, DirtyReason.EXTRA)
+            self._count(chunk, ChunkTally(extra=len(extra)))
 
     async def _compare_unordered(self, chunk: ReadChunk, only_mirror: OneSidedWalk) -> None:
         """Without a common order the pages could not be compared: ask for each key."""
@@ -195,6 +201,13 @@ class ChunkCopier:
             at = self._seams.clock.now().timestamp()
             mark = partial(mark_dirty, entity=entity, keys=keys, reason=reason, at=at)
             await self._ledger.transact(mark)
+
+    async def _end_of(self, opened: OpenedChunk) -> Key | None:
+        """How far an open-ended chunk is copied; newer keys are made dirty (`tail_of`)."""
+        if opened.chunk.range.upper is not None or not self._ordered:
+            return None
+        async with asyncio.timeout(self.options.store_seconds_max):
+            return await self._stores.side(opened.authority).last_key()
 
     async def _read_page(self, opened: OpenedChunk, part: KeyRange | None) -> Page:
         """Read and map at most `chunk_rows` rows, and the mirror's keys of the same range."""
@@ -258,3 +271,7 @@ class ChunkCopier:
     @property
     def _ordered(self) -> bool:
         return in_order(self._stores.legacy, self._stores.new)
+
+
+def _itself(key: Key) -> Key:
+    return key

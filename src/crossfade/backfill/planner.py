@@ -59,23 +59,30 @@ def cut_range(gap: KeyRange, peeked: Key | None, bound: Key | None) -> KeyRange:
     return KeyRange(gap.lower, peeked)
 
 
-def copied_part(range_: KeyRange, bound: Key | None, *, ordered: bool) -> KeyRange | None:
-    """What of a range is copied row by row; None where nothing is."""
+def copied_part(range_: KeyRange, end: Key | None, *, ordered: bool) -> KeyRange | None:
+    """What of a range is copied row by row; None where nothing is.
+
+    Args:
+        range_: the chunk's range.
+        end: the authority's highest key after an open-ended chunk was opened.
+        ordered: whether both stores order keys as Python does.
+
+    """
     if range_.upper is not None or not ordered:
         return range_
-    if bound is None or (range_.lower is not None and bound <= range_.lower):
+    if end is None or (range_.lower is not None and end <= range_.lower):
         return None
-    return KeyRange(range_.lower, bound)
+    return KeyRange(range_.lower, end)
 
 
-def tail_of(range_: KeyRange, bound: Key | None) -> KeyRange | None:
-    """What of an open-ended range lies above the bound: its keys are compared, not copied.
+def tail_of(range_: KeyRange, end: Key | None) -> KeyRange | None:
+    """What lies above the end of an open-ended range: every key there becomes dirty.
 
-    Everything there was written under an intent, but a create whose id nobody learned is known
-    to no row of the ledger: comparing the keys of both sides finds it.
+    Those are keys that were made while the chunk was copied, and keys that only the mirror has.
+    A key may be both: a create whose id nobody learned, over a row that the mirror had before.
     """
     if range_.upper is not None:
         return None
-    if bound is None:
+    if end is None:
         return range_
-    return KeyRange(bound if range_.lower is None else max(bound, range_.lower), None)
+    return KeyRange(end if range_.lower is None else max(end, range_.lower), None)

@@ -32,6 +32,10 @@ def _wrong(status: dict[str, Any]) -> list[Step]:
     if totals["quarantined"]:
         why = f"{totals['quarantined']} keys cannot converge and block the cut-over."
         steps.append(_step(why, "crossfade quarantine list"))
+    if status["differences"]["open"]:
+        kinds = status["differences"]["open_kinds"]
+        why = f"{kinds} kinds of difference between the sides are open."
+        steps.append(_step(why, "crossfade diffs"))
     if totals["doubtful_intents"]:
         why = f"{totals['doubtful_intents']} writes have no known outcome yet; they settle."
         steps.append(_step(why, "crossfade status --watch"))

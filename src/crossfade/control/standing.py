@@ -9,6 +9,7 @@ from crossfade.control.progress import of_sweep, of_verdict
 from crossfade.control.telling import LIST_ROWS_MAX, Telling, bounded
 from crossfade.ledger.rows import RowsQueries
 from crossfade.ledger.transitions.moves import FREEZE
+from crossfade.ledger.transitions.observations import mismatch_groups, observed_operations
 from crossfade.model.coverage import is_complete
 from crossfade.model.key import encode_key
 from crossfade.model.migration_state import MigrationState
@@ -67,6 +68,7 @@ class Standing:
             **_standing(rows.migration()),
             totals=of_counts(rows.counts()),
             entities=[_entity(rows, one) for one in self._told.outline.entities],
+            differences=_differences(rows),
         )
         return {**told, "next": next_steps(told)}
 
@@ -112,6 +114,18 @@ def _entity(rows: RowsQueries, outline: EntityOutline) -> Document:
         "canary_percent": canary_percent(rows, outline.name),
         "backfill": of_sweep(rows, outline.name),
         "verification": of_verdict(rows, outline.name),
+    }
+
+
+def _differences(rows: RowsQueries) -> Document:
+    """What comparisons and replays found."""
+    groups = mismatch_groups(rows)
+    operations = observed_operations(rows)
+    return {
+        "open_kinds": len(groups),
+        "open": sum(group.open for group in groups),
+        "matched": sum(one.since.matched for one in operations),
+        "refused_replays": sum(group.open for group in groups if group.refused),
     }
 
 

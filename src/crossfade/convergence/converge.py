@@ -58,6 +58,8 @@ class Effect:
     key: Key
     wanted: Record | None
     found: Record | None
+    token: int = 0
+    """Of the lease under which both were read; while it is the key's `seq`, nobody else wrote."""
 
 
 Observer = Callable[[Effect], None]
@@ -156,7 +158,7 @@ class Convergence:
         except (StoreError, TimeoutError) as error:
             return await self._give_up(grant, ConvergeEnd.UNREACHABLE, _reason(error))
         if observer is not None:
-            observer(Effect(grant.entity, grant.key, wanted, found))
+            observer(Effect(grant.entity, grant.key, wanted, found, grant.lease.token))
         await self._seams.failpoint("converge.read")
         try:
             async with asyncio.timeout(self.options.store_seconds_max):

@@ -90,7 +90,7 @@ def panel(board: Board) -> Panel:
         f"[b]{board.canary_percent:g} %[/b] canary",
         f"[b]{board.kills}[/b] kills" if board.kills else "",
     )
-    rows = [_rail(board.stage), figures]
+    rows: list[Text | Table] = [_rail(board.stage), figures]
     if board.copied and min(board.copied.values()) < 1:
         rows.append(_sweeps(board.copied))
     return Panel(Group(*rows), title="crossfade demo", title_align="left")

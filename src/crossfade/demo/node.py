@@ -80,6 +80,10 @@ class Node:
         running = self._files.running()
         return "" if running is None else running.control_url
 
+    async def glance(self) -> Document:
+        """The status as of now. Raises UnreachableError while there is no node."""
+        return await asyncio.to_thread(self._now.look, "status")
+
     async def look(self, use_case: str, **asked: object) -> Document:
         """Ask for a document; asks again where a kill cut the answer off."""
         return await self._surely(lambda client: client.look(use_case, **asked))

@@ -49,6 +49,8 @@ class PlantedBug:
     refused: bool = False
     """Whether the move to `live` was refused because of it."""
     reasons: list[str] = field(default_factory=list)
+    before_the_copy: int = 0
+    """Differences that were seen while new had no data yet."""
     keys_verified: int = 0
     keys_different: int = 0
     """Keys in which the two databases differed while the bug was there."""
@@ -91,9 +93,7 @@ class Promise:
 def failed_requests(record: Record) -> int:
     """Everything that ended neither with an answer that a caller can use nor by a kill."""
     verdict = record.verdict or {}
-    return int(
-        verdict.get("failed", 0) + verdict.get("unknown", 0) + record.cut_off.otherwise
-    )
+    return int(verdict.get("failed", 0) + verdict.get("unknown", 0) + record.cut_off.otherwise)
 
 
 def promises_of(record: Record) -> list[Promise]:
@@ -198,7 +198,9 @@ def document_of(record: Record) -> dict[str, Any]:
 
 
 def lines_of(record: Record) -> Iterator[str]:
-    """The same for people."""
+    """The same for people; of a demo that came to no end there is nothing to tell."""
+    if record.error is not None:
+        return
     for promise in promises_of(record):
         yield f"{'held  ' if promise.held else 'BROKEN'}  {promise.promise}: {promise.evidence}"
     document = document_of(record)

@@ -87,9 +87,12 @@ class Callers:
         """Let nothing more be sent, and wait until the last request has ended."""
         await self._signal(signal.SIGUSR1, "paused")
 
-    async def resume(self) -> None:
-        """Go on."""
-        await self._signal(signal.SIGUSR2, "resumed")
+    async def replace(self, words: tuple[str, ...]) -> None:
+        """End these callers and start others whom nobody listens to; they may outlive us."""
+        if self.child is not None:
+            await self.child.stop()
+        words = ("crossfade.demo.traffic", *words, "--progress-seconds", "0")
+        self.child = await self._children.start("traffic", words, reads=False, extra={})
 
     async def _signal(self, number: signal.Signals, confirmed_by: str) -> None:
         if self.child is None:

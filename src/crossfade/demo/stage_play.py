@@ -7,6 +7,7 @@ from crossfade.control.requests import CanaryAsked
 from crossfade.demo.bug_play import (
     be_refused,
     canary_reads,
+    close_what_was_not_copied,
     count_findings,
     find_bug,
     fix_bug,
@@ -36,6 +37,7 @@ async def play(cast: Cast) -> None:
     async with cast.step("backfill"):
         cast.story.chapter("Copy what was there before")
         await copy_everything(cast)
+        await close_what_was_not_copied(cast)
     async with cast.step("verify"):
         cast.story.chapter("Compare every key on both sides")
         await verify_everything(cast)

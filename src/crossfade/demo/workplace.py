@@ -107,9 +107,7 @@ class Workplace:
         keep_snapshot(self.legacy_database, self.initial)
         definition = files("crossfade.demo").joinpath("migration.py").read_text(encoding="utf-8")
         (self.folder / "migration.py").write_text(definition, encoding="utf-8")
-        settings = SETTINGS.format(
-            gateway_port=self.gateway_port, soak_seconds=pace.soak_seconds
-        )
+        settings = SETTINGS.format(gateway_port=self.gateway_port, soak_seconds=pace.soak_seconds)
         (self.folder / "crossfade.toml").write_text(settings, encoding="utf-8")
 
     def remove(self) -> None:

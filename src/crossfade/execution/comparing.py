@@ -13,7 +13,7 @@ from crossfade.execution.comparison_job import (
 )
 from crossfade.execution.comparison_options import ComparisonOptions
 from crossfade.execution.observations import Observations
-from crossfade.execution.standing import look_at
+from crossfade.execution.standing import EntityAgreement, Standing, look_at, look_at_entity
 from crossfade.ledger.base import Ledger
 from crossfade.ledger.transitions.keys import Agreement
 from crossfade.model.comparison import (
@@ -25,7 +25,6 @@ from crossfade.model.comparison import (
     failed,
     judged,
 )
-from crossfade.model.coverage import is_complete
 from crossfade.model.observation import MismatchKind
 from crossfade.model.plan import KeyStanding
 from crossfade.model.side import Side
@@ -59,7 +58,7 @@ class ReadComparer(Generic[AnswerT]):
         return fraction >= 1.0 or self._seams.randomness.fraction() < fraction
 
     def offer(
-        self, request: Request[AnswerT], side: Side, answer: AnswerT, before: Agreement | None
+        self, request: Request[AnswerT], side: Side, answer: AnswerT, before: Standing | None
     ) -> None:
         """Compare a read that was just answered.
 
@@ -67,11 +66,11 @@ class ReadComparer(Generic[AnswerT]):
             request: the read.
             side: who answered the caller.
             answer: what the caller gets.
-            before: the key's agreement before that side was asked; None for a read without a key,
-                and for one that `samples` refused.
+            before: what the ledger said of its key, or of its whole entity, before that side was
+                asked; None for a read that `samples` refused.
 
         """
-        if before is None and (request.keys or not self.samples(request)):
+        if before is None:
             return
         self._offer(request, MismatchKind.READ, side, answer, before)
 
@@ -98,7 +97,7 @@ class ReadComparer(Generic[AnswerT]):
         kind: MismatchKind,
         side: Side,
         answer: AnswerT,
-        before: Agreement | None,
+        before: Standing,
     ) -> None:
         try:
             job = self._job(request, kind, side, answer, before)
@@ -115,12 +114,12 @@ class ReadComparer(Generic[AnswerT]):
         kind: MismatchKind,
         side: Side,
         answer: AnswerT,
-        before: Agreement | None,
+        before: Standing,
     ) -> ComparisonJob[AnswerT]:
         """The job, if there is anything to learn from it."""
         migration = self._ledger.migration
         tracked = STAGE_RULES[migration.stage].writes is not WriteMode.UNTRACKED
-        if tracked and not self._agrees(request, before):
+        if tracked and not _agrees(before):
             raise ComparisonSkippedError(SkipReason.NOT_COPIED)
         if self._breaker(request).phase(self._seams.clock.monotonic()) is BreakerPhase.OPEN:
             raise ComparisonSkippedError(SkipReason.BREAKER_OPEN)
@@ -135,13 +134,6 @@ class ReadComparer(Generic[AnswerT]):
             self._waiting.append(job)
         else:
             raise ComparisonSkippedError(SkipReason.QUEUE_FULL)
-
-    def _agrees(self, request: Request[AnswerT], before: Agreement | None) -> bool:
-        """Whether a difference would mean something; keys that wait to be copied always differ."""
-        if before is not None:
-            return before.standing is KeyStanding.AGREES
-        entity = request.operation.entity
-        return self._ledger.look(lambda rows: is_complete(rows.entity(entity).coverage))
 
     def _bounded(self, observed: Observed | None) -> Observed:
         if observed is None or len(observed.body) > self._options.body_bytes_max:
@@ -228,8 +220,7 @@ class ReadComparer(Generic[AnswerT]):
         answers = {job.answered_by: job.answered, other: await self._ask(job, other)}
         self._check_unchanged(job)
         comparison = self._compare(job, answers)
-        vouched = job.tracked and job.before is not None
-        if comparison.outcome is not Outcome.MISMATCH or vouched:
+        if comparison.outcome is not Outcome.MISMATCH or job.tracked:
             return comparison
         await self._seams.clock.sleep(self._options.confirm_pause_seconds)
         again = {side: await self._ask(job, side) for side in answers}
@@ -256,11 +247,14 @@ class ReadComparer(Generic[AnswerT]):
 
     def _check_unchanged(self, job: ComparisonJob[AnswerT]) -> None:
         """What was true before the first call must be true after the last."""
-        key = job.key
-        if job.before is not None and key is not None:
-            now = look_at(self._ledger, job.request.operation.entity, key)
-            if now != job.before:
-                raise ComparisonSkippedError(SkipReason.CHANGED)
+        entity, key = job.request.operation.entity, job.key
+        now = (
+            look_at_entity(self._ledger, entity)
+            if key is None
+            else look_at(self._ledger, entity, key)
+        )
+        if now != job.before:
+            raise ComparisonSkippedError(SkipReason.CHANGED)
         if self._ledger.migration.decision != job.decision:
             raise ComparisonSkippedError(SkipReason.CHANGED)
 
@@ -273,6 +267,13 @@ class ReadComparer(Generic[AnswerT]):
         # Before everything is copied nearly every read ends so: counted, but nobody is told.
         told = reason is not SkipReason.NOT_COPIED
         self._observations.skipped(request.operation, reason.value, told=told)
+
+
+def _agrees(before: Standing) -> bool:
+    """Whether a difference would mean something; keys that wait to be copied always differ."""
+    if isinstance(before, EntityAgreement):
+        return before.quiet
+    return before.standing is KeyStanding.AGREES
 
 
 def _is_cancelled(error: BaseException) -> bool:

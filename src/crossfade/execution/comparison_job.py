@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Generic
 
 from crossfade.execution.calls import AnswerT, Request
-from crossfade.ledger.transitions.keys import Agreement
+from crossfade.execution.standing import Standing
 from crossfade.model.comparison import Observed
 from crossfade.model.key import Key
 from crossfade.model.observation import MismatchKind
@@ -41,7 +41,7 @@ class ComparisonJob(Generic[AnswerT]):
     kind: MismatchKind
     answered_by: Side
     answered: Observed
-    before: Agreement | None
+    before: Standing
     decision: int
     tracked: bool
     """Whether the ledger knows of every write."""

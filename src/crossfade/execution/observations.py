@@ -286,5 +286,4 @@ class Observations:
 def _is_undisturbed(rows: RowsView, effect: Effect) -> bool:
     """Whether no write of the key is open, and none began or ended since its lease was taken."""
     state = rows.key(effect.entity, effect.key)
-    leased = state.lease is not None and state.lease.token == state.seq
-    return leased and state.open_intents == 0
+    return state.seq == effect.token and state.open_intents == 0

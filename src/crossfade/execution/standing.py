@@ -1,9 +1,12 @@
 """What the ledger says of a request's keys when it is routed."""
 
+from dataclasses import dataclass
 from functools import partial
 
 from crossfade.ledger.base import Ledger
+from crossfade.ledger.rows import RowsQueries
 from crossfade.ledger.transitions.keys import Agreement, agreement
+from crossfade.model.coverage import is_complete
 from crossfade.model.key import Key
 from crossfade.model.plan import KeyStanding
 
@@ -11,6 +14,36 @@ from crossfade.model.plan import KeyStanding
 def look_at(ledger: Ledger, entity: str, key: Key) -> Agreement:
     """The key's agreement as committed now."""
     return ledger.look(partial(agreement, entity_name=entity, key=key))
+
+
+@dataclass(frozen=True, slots=True)
+class EntityAgreement:
+    """What the ledger says of a whole entity; equal values mean that no key was touched."""
+
+    quiet: bool
+    """Everything is copied, nothing is dirty, no write is open."""
+    last_touched: int
+    generation: int
+
+
+Standing = Agreement | EntityAgreement
+"""Of a read: its key's, or, without a key, its whole entity's."""
+
+
+def look_at_entity(ledger: Ledger, entity: str) -> EntityAgreement:
+    """The entity's agreement as committed now, for reads without a key."""
+    return ledger.look(partial(_entity_agreement, name=entity))
+
+
+def _entity_agreement(rows: RowsQueries, name: str) -> EntityAgreement:
+    entity = rows.entity(name)
+    counts = rows.counts(name)
+    busy = counts.dirty or counts.open_intents or counts.quarantined or counts.held
+    return EntityAgreement(
+        quiet=is_complete(entity.coverage) and not busy,
+        last_touched=rows.last_touched(name),
+        generation=entity.generation,
+    )
 
 
 def is_held(ledger: Ledger, entity: str, key: Key | None) -> bool:

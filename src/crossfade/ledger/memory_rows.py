@@ -149,6 +149,11 @@ class MemoryView:
             limit, lambda state: state.entity == entity and shelf_of(state) is Shelf.QUIET
         )
 
+    def last_touched(self, entity: str) -> int:
+        """See `RowsQueries.last_touched`."""
+        seqs = [state.seq for state in self._tables.keys.values() if state.entity == entity]
+        return max(self.entity(entity).floor, *seqs, 0)
+
     def open_chunks(self, entity: str | None = None) -> Sequence[Chunk]:
         """See `RowsQueries.open_chunks`."""
         return self._chunks(lambda chunk: chunk.open and entity in (None, chunk.entity))

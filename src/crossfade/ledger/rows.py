@@ -107,6 +107,9 @@ class RowsQueries(RowsView, Protocol):
     def forgettable_keys(self, entity: str, limit: int) -> Sequence[KeyState]:
         """Rows of quiet keys without lease or quarantine, lowest `seq` first."""
 
+    def last_touched(self, entity: str) -> int:
+        """The highest `seq` of the entity's keys, or its floor; equal: no key was touched."""
+
     def open_chunks(self, entity: str | None = None) -> Sequence[Chunk]:
         """Chunks that are being copied or were left behind."""
 

@@ -13,6 +13,9 @@ from crossfade.seams.randomness import Randomness
 APPLICATION_ID = 0x78664C47
 """What marks a SQLite file as a ledger: "xfLG" in ASCII."""
 
+HEADER_BYTES = 100
+"""What every SQLite file that is not empty has at least."""
+
 _FILE_NAME = re.compile(r"(\d{4})_(?:pre|post)_\w+\.sql")
 
 
@@ -64,7 +67,9 @@ def check_is_ledger(connection: sqlite3.Connection, queries: Mapping[str, str], 
         if isinstance(error, sqlite3.OperationalError):
             raise
         raise _no_ledger(path) from error
-    if application == 0 and empty:
+    # SQLite takes a file that is too short for a header for an empty one, and overwrites it.
+    too_short = 0 < path.stat().st_size < HEADER_BYTES
+    if application == 0 and empty and not too_short:
         return 0
     if application != APPLICATION_ID:
         raise _no_ledger(path)

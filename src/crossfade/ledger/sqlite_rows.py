@@ -181,6 +181,10 @@ class SqliteRows:
         """See `RowsQueries.forgettable_keys`."""
         return self._listing().forgettable_keys(entity, limit)
 
+    def last_touched(self, entity: str) -> int:
+        """See `RowsQueries.last_touched`."""
+        return self._listing().last_touched(entity)
+
     def open_chunks(self, entity: str | None = None) -> Sequence[Chunk]:
         """See `RowsQueries.open_chunks`."""
         return self._listing().open_chunks(entity)

@@ -166,6 +166,11 @@ class SqliteView:
         """See `RowsQueries.forgettable_keys`."""
         return self._on_shelves("keys_on_shelf", [(entity, Shelf.QUIET)], limit)
 
+    def last_touched(self, entity: str) -> int:
+        """See `RowsQueries.last_touched`."""
+        highest = (self._one("last_on_shelf", entity, shelf.value)[0] for shelf in Shelf)
+        return max(self.entity(entity).floor, *(seq or 0 for seq in highest))
+
     def open_chunks(self, entity: str | None = None) -> Sequence[Chunk]:
         """See `RowsQueries.open_chunks`."""
         if entity is None:

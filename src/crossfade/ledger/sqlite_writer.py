@@ -198,7 +198,8 @@ class SqliteWriter:
         try:
             self._connection.execute(self._queries["commit"])
         except sqlite3.Error as error:
-            if error.sqlite_errorcode & _PRIMARY_CODE not in _CERTAINLY_NOT_COMMITTED:
+            code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE
+            if code not in _CERTAINLY_NOT_COMMITTED:
                 # The commit record may or may not be found by whoever opens the ledger next.
                 self._refuse(batch, f"a commit of unknown outcome ({error})")
             else:

@@ -120,12 +120,16 @@ def _key_of(child: MemoryTable, row: Record) -> Key:
     return tuple(row[column] for column in child.key)
 
 
+def _is_finite(value: object) -> bool:
+    return not isinstance(value, float) or math.isfinite(value)
+
+
 def _check_value(name: str, value: object) -> None:
     if not isinstance(value, _VALUE_TYPES):
         raise RefusedError(f"column {name!r}: a {type(value).__name__} has no form in a column")
     if isinstance(value, int) and not -_WHOLE_LIMIT <= value < _WHOLE_LIMIT:
         raise RefusedError(f"column {name!r}: a whole number has more than 64 bits")
-    if isinstance(value, float | Decimal) and not math.isfinite(value):
+    if not (value.is_finite() if isinstance(value, Decimal) else _is_finite(value)):
         raise RefusedError(f"column {name!r}: NaN and infinities are no values of a column")
     if isinstance(value, str):
         try:

@@ -184,7 +184,7 @@ class SqlDialect(Protocol):
         """Whether the connection was just changed so that the same read may succeed."""
 
     def tables(self, cursor: Cursor) -> Mapping[str, bool]:
-        """Every table and view by name; whether it is a view."""
+        """Every table and view of the service by name; whether it is a view."""
 
     def table_facts(self, cursor: Cursor, table: str) -> TableFacts:
         """What the catalogue says of a table that exists."""

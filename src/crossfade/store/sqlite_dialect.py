@@ -122,7 +122,11 @@ class SqliteDialect:
     def tables(self, cursor: Cursor) -> Mapping[str, bool]:
         """See `SqlDialect.tables`."""
         cursor.execute("SELECT name, type FROM sqlite_master WHERE type IN ('table', 'view')")
-        return {name: kind == "view" for name, kind in cursor.fetchall()}
+        return {
+            name: kind == "view"
+            for name, kind in cursor.fetchall()
+            if not name.startswith(("sqlite_", "crossfade_"))
+        }
 
     def table_facts(self, cursor: Cursor, table: str) -> TableFacts:
         """See `SqlDialect.table_facts`."""

@@ -15,7 +15,7 @@ from crossfade.ledger.transitions.moves import Decision
 from crossfade.model.intent import Doubt
 from crossfade.model.key import Key, KeyRange
 from crossfade.model.key_state import DirtyReason, Lease
-from crossfade.model.migration_state import Hold
+from crossfade.model.migration_state import FlipPhase, Hold
 from crossfade.model.side import Side
 from crossfade.model.stage import Stage
 from tests.contract.ledger.conftest import Backend
@@ -41,7 +41,8 @@ class Walk:
             self._release, self._release, self._release, self._abandon, self._quarantine,
             self._mark, self._waive, self._forget, self._open_chunk, self._close_chunk,
             self._close_chunk, self._abandon_chunk, self._move, self._hold, self._flip,
-            self._flip, self._flip, self._held, self._declare, self._adopt, self._refused, self._jump,
+            self._flip, self._flip, self._held, self._declare, self._adopt, self._refused,
+            self._jump,
         )  # fmt: skip
 
     def next(self) -> Transition:
@@ -169,15 +170,18 @@ class Walk:
                     partial(flips.begin_flip, wanted=Stage.SHADOW, decision=decision, forced=True),
                 )
             )
-        return self._random.choice(
-            (
-                partial(flips.drained, flip=flip),
-                partial(flips.force, flip=flip),
-                partial(flips.commit_flip, flip=flip, decision=decision),
-                partial(flips.undo_flip, flip=flip, decision=decision),
-                partial(flips.commit_undo, flip=flip, decision=decision),
-            )
-        )
+        commit = partial(flips.commit_flip, flip=flip, decision=decision)
+        undo = partial(flips.undo_flip, flip=flip, decision=decision)
+        by_phase: dict[FlipPhase, list[Transition]] = {
+            FlipPhase.HOLDING: [
+                partial(flips.force, flip=flip), partial(flips.drained, flip=flip), undo,
+            ],
+            FlipPhase.FENCING: [commit, commit, commit, undo],
+            FlipPhase.UNDOING: [partial(flips.commit_undo, flip=flip, decision=decision)],
+        }  # fmt: skip
+        if self._random.random() < 0.1:
+            return self._random.choice((commit, undo))
+        return self._random.choice(by_phase[flip.phase])
 
     def _held(self) -> Transition:
         entity, key = self._one()
@@ -212,6 +216,8 @@ class Walk:
     def _jump(self) -> Transition:
         """Begin anew where a random walk seldom comes: live, or copying in shadow."""
         stage = self._random.choice((Stage.LIVE, Stage.SHADOW))
+        if self._look(lambda rows: rows.migration()).flip is not None:
+            return self._flip()
 
         def jump(rows: Rows) -> None:
             state = replace(rows.migration(), stage=stage, barrier_passed=True, flip=None)

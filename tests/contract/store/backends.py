@@ -34,6 +34,9 @@ class Backend(Protocol):
     async def other_node(self, layout: Layout) -> ReadableStore:
         """The same store as another process would open it."""
 
+    def other_database(self) -> FencedDatabase:
+        """The same database as another process would open it."""
+
     async def close(self) -> None:
         """Give everything back."""
 
@@ -60,8 +63,11 @@ class MemoryBackend:
 
     async def other_node(self, layout: Layout) -> MemoryStore:
         """See `Backend.other_node`."""
-        database = MemoryDatabase(self._disk, migration="shop")
-        return MemoryStore(database, layout.table, _memory_table(layout))
+        return MemoryStore(self.other_database(), layout.table, _memory_table(layout))
+
+    def other_database(self) -> MemoryDatabase:
+        """See `Backend.other_database`."""
+        return MemoryDatabase(self._disk, migration="shop")
 
     async def close(self) -> None:
         """See `Backend.close`."""
@@ -96,11 +102,16 @@ class SqliteBackend:
 
     async def other_node(self, layout: Layout) -> ReadableStore:
         """See `Backend.other_node`."""
+        self.run(*_statements(layout))
+        description = _description(str(self.path), layout)
+        database = self.other_database()
+        return await open_sql_store(description, entity=layout.table, database=database)
+
+    def other_database(self) -> SqlDatabase:
+        """See `Backend.other_database`."""
         databases = SqlDatabases("shop")
         self._opened.append(databases)
-        database = databases.at(str(self.path))
-        description = _description(str(self.path), layout)
-        return await open_sql_store(description, entity=layout.table, database=database)
+        return databases.at(str(self.path))
 
     async def close(self) -> None:
         """See `Backend.close`."""

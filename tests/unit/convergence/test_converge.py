@@ -321,7 +321,9 @@ async def test_an_observer_sees_what_was_about_to_change() -> None:
     await node.convergence.converge(CUSTOMERS, KEY, observer=seen.append)
 
     wanted, found = {"id": 1, "title": "fresh"}, {"id": 1, "title": "old"}
-    assert seen == [Effect(CUSTOMERS, KEY, wanted, found)]
+    (effect,) = seen
+    assert (effect.key, effect.wanted, effect.found) == (KEY, wanted, found)
+    assert effect.token == node.ledger.look(lambda rows: rows.key(CUSTOMERS, KEY)).seq
 
 
 @pytest.mark.parametrize("nth", [0, 1])

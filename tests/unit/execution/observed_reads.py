@@ -11,7 +11,7 @@ from crossfade.execution.calls import CallTag, Request
 from crossfade.execution.comparing import ReadComparer
 from crossfade.execution.comparison_options import ComparisonOptions
 from crossfade.execution.observations import Observations
-from crossfade.execution.standing import look_at
+from crossfade.execution.standing import Standing, look_at, look_at_entity
 from crossfade.ledger.memory import MemoryLedger
 from crossfade.ledger.rows import Rows
 from crossfade.ledger.transitions.keys import Agreement
@@ -163,8 +163,11 @@ class Bench:
         **changes: Any,  # noqa: ANN401
     ) -> None:
         """Offer a read that was just answered, as the reader does."""
-        before = self.agreement() if operation.key else None
-        self.comparer.offer(self.request(operation, **changes), side, answer, before)
+        request = self.request(operation, **changes)
+        before: Standing | None = None
+        if self.comparer.samples(request):
+            before = self.agreement() if request.keys else look_at_entity(self.ledger, "order")
+        self.comparer.offer(request, side, answer, before)
 
     async def counts(self, operation: Operation = READ) -> OperationCounts:
         """What was counted of the operation, once everything that can run now has run."""

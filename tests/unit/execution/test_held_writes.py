@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import partial
 
 import pytest
+from msgspec import structs
 
 from crossfade.errors import KeyHeldError, WritesHeldError
 from crossfade.execution.options import ExecutionOptions
@@ -39,7 +40,7 @@ def _hold_key(node: Node, key: Key) -> None:
     """As a forced roll-back does, with new dead."""
 
     def hold(rows: Rows) -> None:
-        rows.set_key(replace(rows.key(CUSTOMERS, key), held_authority=Side.NEW))
+        rows.set_key(structs.replace(rows.key(CUSTOMERS, key), held_authority=Side.NEW))
         rows.set_migration(replace(rows.migration(), holds_keys=True))
 
     node.world.rows.apply(hold)

@@ -13,6 +13,7 @@ from crossfade.ledger.transitions.observations import mismatch_groups, operation
 from crossfade.model.comparison import Compare, Comparison, Observed, Outcome, compare_answers
 from crossfade.model.intent import Intent
 from crossfade.model.key import Key
+from crossfade.model.key_state import Lease
 from crossfade.model.observation import MismatchGroup, MismatchKind, OperationCounts
 from crossfade.model.operation import Operation
 from crossfade.model.plan import OperationKind
@@ -139,7 +140,8 @@ async def test_the_effect_of_a_replay_is_compared_with_what_convergence_wants(
     """The answer alone would not show that a wrong value was stored."""
     bench = Bench()
     bench.lease()
-    effect = Effect("order", KEY, {"id": 7, "total": 1999}, {"id": 7, "total": 1998, "extra": 1})
+    wanted, found = {"id": 7, "total": 1999}, {"id": 7, "total": 1998, "extra": 1}
+    effect = Effect("order", KEY, wanted, found, token=5)
 
     bench.observations.replay_effect(WRITE, mirror, effect)
 
@@ -155,7 +157,7 @@ async def test_the_effect_of_a_replay_is_compared_with_what_convergence_wants(
     [
         pytest.param({"open_intents": 1}, id="another-write-is-open"),
         pytest.param({"seq": 6}, id="something-happened-since"),
-        pytest.param({"lease": None}, id="superseded-and-released"),
+        pytest.param({"seq": 9, "lease": Lease("node", 9)}, id="superseded"),
     ],
 )
 async def test_an_effect_that_another_write_may_have_had_is_not_judged(
@@ -165,7 +167,7 @@ async def test_an_effect_that_another_write_may_have_had_is_not_judged(
     bench = Bench()
     bench.lease(**changes)
 
-    effect = Effect("order", KEY, {"total": 2}, {"total": 1})
+    effect = Effect("order", KEY, {"total": 2}, {"total": 1}, token=5)
     bench.observations.replay_effect(WRITE, Side.NEW, effect)
 
     assert await bench.counts(WRITE) == OperationCounts(skipped=1)
@@ -183,7 +185,7 @@ async def test_records_that_cannot_be_compared_harm_nobody() -> None:
 
     bench = Bench()
     bench.lease()
-    effect = Effect("order", KEY, {"a": Spiteful()}, {"a": Spiteful()})
+    effect = Effect("order", KEY, {"a": Spiteful()}, {"a": Spiteful()}, token=5)
 
     bench.observations.replay_effect(WRITE, Side.NEW, effect)
 

@@ -141,9 +141,7 @@ async def test_several_keys_share_one_intent() -> None:
         return FakeAnswer(200)
 
     opened: list[tuple[Key, ...]] = []
-    node.world.services[Side.LEGACY].before = lambda _: opened.append(
-        node.world.intents()[0].keys
-    )
+    node.world.services[Side.LEGACY].before = lambda _: opened.append(node.world.intents()[0].keys)
     await node.write(swap, KEY, OTHER)
     await node.quiet()
 
@@ -177,9 +175,7 @@ async def test_the_caller_may_wait_for_the_mirror() -> None:
     """`before_answer`: when the caller is answered, the mirror has it too."""
     node = await _shadow()
 
-    answer = await node.write(
-        put_value(KEY, "fresh"), KEY, mirror_when=MirrorWhen.BEFORE_ANSWER
-    )
+    answer = await node.write(put_value(KEY, "fresh"), KEY, mirror_when=MirrorWhen.BEFORE_ANSWER)
 
     assert (answer.status, node.world.values(Side.NEW)[KEY]) == (200, "fresh")
 
@@ -189,9 +185,7 @@ async def test_a_mirror_that_cannot_follow_does_not_fail_the_caller() -> None:
     node = await _shadow()
     node.world.faults[Side.NEW].dead = True
 
-    answer = await node.write(
-        put_value(KEY, "fresh"), KEY, mirror_when=MirrorWhen.BEFORE_ANSWER
-    )
+    answer = await node.write(put_value(KEY, "fresh"), KEY, mirror_when=MirrorWhen.BEFORE_ANSWER)
 
     assert (answer.status, node.world.key(KEY).dirty) == (200, True)
     node.world.faults[Side.NEW].dead = False
@@ -327,9 +321,7 @@ async def test_a_create_that_made_nothing_leaves_nothing(does: Does) -> None:
     node = await _shadow()
     node.world.services[Side.LEGACY].plan.append(does)
 
-    await asyncio.gather(
-        node.write(create_value("made"), method="POST"), return_exceptions=True
-    )
+    await asyncio.gather(node.write(create_value("made"), method="POST"), return_exceptions=True)
     await node.quiet()
 
     assert (node.world.intents(), node.world.counts().unbound_creates) == ([], 0)

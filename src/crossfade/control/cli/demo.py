@@ -23,6 +23,9 @@ def demo(
     folder: Annotated[
         Path | None, Parameter(help="Where databases and ledger go; else a temporary folder.")
     ] = None,
+    debug: Annotated[  # noqa: ARG001 - looked at where errors are shown
+        bool, Parameter(negative="", help="Show where an error comes from.")
+    ] = False,
 ) -> int:
     """Start two real services that differ, and move one to the other while traffic flows.
 

@@ -1,16 +1,22 @@
-"""`crossfade ledger`: show which ledger this is, or make the stores accept it."""
+"""`crossfade ledger`: show which ledger this is, or make the stores obey it."""
 
-from cyclopts import App
+import asyncio
+from typing import Annotated
 
+from cyclopts import App, Parameter
+
+from crossfade.control.cli.choices import actor
 from crossfade.control.cli.desk import looking
 from crossfade.control.cli.everywhere import (
+    DECIDING,
     EVERYWHERE,
+    Deciding,
     Everywhere,
     Project,
 )
 from crossfade.control.cli.output import show
 
-app = App(name="ledger", help="Show the ledger, or make the stores accept it.")
+app = App(name="ledger", help="Show the ledger, or make the stores obey it.")
 
 
 @app.command(name="show")
@@ -29,3 +35,29 @@ def show_ledger(*, everywhere: Everywhere = EVERYWHERE) -> None:
         str(project.config.ledger_file),
     ]
     show(document, lines, json=everywhere.json)
+
+
+@app.command
+def adopt(
+    ledger_id: Annotated[str, Parameter(help="The ledger's own id: `crossfade ledger show`.")],
+    /,
+    *,
+    deciding: Deciding = DECIDING,
+    everywhere: Everywhere = EVERYWHERE,
+) -> None:
+    """Make the stores obey this ledger: it was restored from a copy, or theirs is gone.
+
+    Everything has to be copied and verified again. No node may run. For example:
+
+        crossfade ledger adopt 3f6c0d2ab1b54a4c9e7f00aa12bc34de --reason "restored from backup"
+    """
+    # Loaded only here: it brings the databases.
+    from crossfade.control.adoption import AdoptAsked  # noqa: PLC0415
+    from crossfade.control.adoption import adopt as adopt_stores  # noqa: PLC0415
+
+    project = Project(everywhere)
+    asked = AdoptAsked(
+        actor=actor(), reason=deciding.reason, dry_run=deciding.dry_run, ledger_id=ledger_id
+    )
+    document = asyncio.run(adopt_stores(project.definition, project.config, asked))
+    show(document, [document["summary"]], json=everywhere.json)

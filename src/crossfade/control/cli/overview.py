@@ -50,7 +50,7 @@ SECTIONS: dict[str, tuple[Command, ...]] = {
         Command("canary", "Let new serve a share of the reads.", "canary:app"),
         Command("freeze", "Hold all writes for a while.", "freeze:freeze"),
         Command("retire", "End the write-back to legacy, for good.", "retire:retire"),
-        Command("ledger", "Show the ledger, or make the stores accept it.", "ledger:app"),
+        Command("ledger", "Show the ledger, or make the stores obey it.", "ledger:app"),
     ),
 }
 

@@ -164,13 +164,21 @@ def _history_lines(document: dict[str, Any]) -> list[str]:
 
 def _detail(detail: dict[str, Any]) -> str:
     parts = []
-    if "from" in detail and "to" in detail:
-        parts.append(f"{detail['from']} to {detail['to']}")
+    if detail.get("from") != detail.get("to"):
+        parts.append(f"{detail.get('from')} to {detail.get('to')}")
     parts += [
-        f"{name} {value}"
+        f"{name} {_plain(value)}"
         for name, value in detail.items()
         if name not in ("from", "to", "reason") and value not in (None, "", [])
     ]
     if detail.get("reason"):
         parts.append(str(detail["reason"]))
     return "; ".join(parts)
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(_plain(one) for one in value)
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_plain(one)}" for name, one in value.items())
+    return str(value)

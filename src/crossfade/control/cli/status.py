@@ -51,6 +51,7 @@ def status_lines(document: dict[str, Any]) -> list[str]:
         *_entities(document),
         "",
         *_open_work(document["totals"]),
+        *_differences(document["differences"]),
         *_next(document["next"]),
     ]
 
@@ -117,6 +118,13 @@ def _open_work(totals: dict[str, Any]) -> Iterator[str]:
     }
     told = [f"{count} {name}" for name, count in parts.items() if count]
     yield f"Open: {', '.join(told)}." if told else "Nothing is open."
+
+
+def _differences(found: dict[str, Any]) -> Iterator[str]:
+    told = f"{found['matched']} matched" if found["matched"] else "none yet"
+    if found["open"]:
+        told = f"{told}, {found['open']} differ in {found['open_kinds']} ways"
+    yield f"Comparisons: {told}."
 
 
 def _next(steps: list[dict[str, str]]) -> Iterator[str]:

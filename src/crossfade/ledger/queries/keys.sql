@@ -46,3 +46,7 @@ LIMIT ?;
 
 -- name: oldest_dirty_since
 SELECT min(dirty_since) FROM keys WHERE entity = ? AND shelf IN (1, 2);
+
+-- name: last_on_shelf
+-- The highest sequence number on one list of an entity's keys.
+SELECT max(seq) FROM keys WHERE entity = ? AND shelf = ?;

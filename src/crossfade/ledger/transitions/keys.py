@@ -72,26 +72,26 @@ def take_lease(rows: Rows, entity: str, key: Key, owner: str, at: float) -> Leas
 
 def release_lease(rows: Rows, grant: LeaseGrant) -> bool:
     """A fenced put succeeded: clear the key if nothing has happened since (rule 4)."""
-    state = rows.key(grant.entity, grant.key)
+    before = rows.key(grant.entity, grant.key)
     chunks = rows.chunks_since(grant.entity, grant.lease.token)
     chunk_since = opened_since(chunks, grant.key, grant.lease.token)
-    state, cleared = released(state, grant.lease, chunk_since=chunk_since)
+    state, cleared = released(before, grant.lease, chunk_since=chunk_since)
     if cleared and state.held_authority is not None:
         state = structs.replace(state, held_authority=None)
-    rows.set_key(state)
+    _write_changed(rows, before, state)
     return cleared
 
 
 def abandon_lease(rows: Rows, grant: LeaseGrant) -> None:
     """The attempt certainly changed nothing; the key stays dirty and may be leased again."""
-    state = rows.key(grant.entity, grant.key)
-    rows.set_key(abandoned(state, grant.lease))
+    before = rows.key(grant.entity, grant.key)
+    _write_changed(rows, before, abandoned(before, grant.lease))
 
 
 def quarantine_key(rows: Rows, grant: LeaseGrant, reason: str) -> None:
     """The mirror refuses the record, or it cannot be mapped: visible until it changes."""
-    state = rows.key(grant.entity, grant.key)
-    rows.set_key(quarantined(state, grant.lease, reason))
+    before = rows.key(grant.entity, grant.key)
+    _write_changed(rows, before, quarantined(before, grant.lease, reason))
 
 
 def quarantine_chunk_row(rows: Rows, entity: str, key: Key, reason: str, at: float) -> None:
@@ -154,3 +154,9 @@ def agreement(rows: RowsView, entity_name: str, key: Key) -> Agreement:
         authority=held or migration.authority,
         epoch=migration.epoch,
     )
+
+
+def _write_changed(rows: Rows, before: KeyState, after: KeyState) -> None:
+    """A superseded lease changes nothing: a key that was forgotten meanwhile gets no row again."""
+    if after is not before:
+        rows.set_key(after)

@@ -43,6 +43,7 @@ def move_stage(rows: Rows, wanted: Stage, decision: Decision) -> MigrationState:
     moved = replace(state, stage=wanted, stage_since=decision.at, decision=state.decision + 1)
     if kind is MoveKind.LEAVE_OFF:
         moved = replace(moved, barrier_passed=False)
+        _begin_generations(rows)
     if kind is MoveKind.ENTER_OFF:
         moved = _entered_off(rows, moved)
     elif state.flip is not None:
@@ -143,9 +144,14 @@ def _entered_off(rows: Rows, moved: MigrationState) -> MigrationState:
         raise GateError("the epoch is changing now. Try again in a moment.")
     if flip is not None:
         moved = replace(moved, flip=None, epoch=moved.epoch + 1)
+    _begin_generations(rows)
+    return replace(moved, barrier_passed=False, untracked_served=True)
+
+
+def _begin_generations(rows: Rows) -> None:
+    """Nothing that was copied, verified or compared before counts from here on."""
     for name in entity_names(rows):
         void_coverage(rows, rows.entity(name))
-    return replace(moved, barrier_passed=False, untracked_served=True)
 
 
 def entity_names(rows: Rows) -> tuple[str, ...]:
