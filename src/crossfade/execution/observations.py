@@ -39,6 +39,7 @@ from crossfade.model.observation import (
 from crossfade.model.operation import Operation
 from crossfade.model.redaction import short_hash
 from crossfade.model.side import Side
+from crossfade.model.stage import Stage
 from crossfade.observability.events import ComparisonSkipped, MismatchFound, ReplayRefused
 from crossfade.observability.hooks import Hooks
 from crossfade.seams.clock import Clock
@@ -64,6 +65,7 @@ class Observations:
         self._hooks = hooks
         self._clock = clock
         self._options = options
+        self._stage = ledger.migration.stage
         self._operations: dict[str, ObservedOperation] = {}
         self._groups: dict[str, MismatchGroup] = {}
         self._known: dict[str, bool] = {}
@@ -212,6 +214,7 @@ class Observations:
         self.load()
 
     def _count(self, operation: Operation, counts: OperationCounts) -> None:
+        self._drop_what_off_found()
         known = self._operations.get(operation.name)
         if known is None:
             known = ObservedOperation(operation=operation.name, entity=operation.entity)
@@ -245,6 +248,7 @@ class Observations:
 
     def _add(self, operation: Operation, group: MismatchGroup) -> bool:
         """Keep the group, or only count it; whether listeners have to be told of it."""
+        self._drop_what_off_found()
         fingerprint = group.fingerprint
         told = self._known.get(fingerprint)
         if told is None and len(self._known) >= self._options.groups_max:
@@ -264,6 +268,7 @@ class Observations:
 
     def _taken(self) -> ObservationDelta:
         """What waits for the ledger, which is no longer kept here."""
+        self._drop_what_off_found()
         delta = ObservationDelta(
             operations=tuple(self._operations.values()),
             groups=tuple(self._groups.values()),
@@ -271,6 +276,17 @@ class Observations:
         )
         self._operations, self._groups = {}, {}
         return delta
+
+    def _drop_what_off_found(self) -> None:
+        """Forget what was found in `off` and not flushed when `off` is left.
+
+        A new generation has begun; before it nothing was copied, so both sides had to differ.
+        """
+        stage = self._ledger.migration.stage
+        if self._stage is Stage.OFF and stage is not Stage.OFF:
+            self._operations, self._groups = {}, {}
+            self._known.clear()
+        self._stage = stage
 
     def _put_back(self, delta: ObservationDelta) -> None:
         """Add what could not be written to what was found meanwhile."""

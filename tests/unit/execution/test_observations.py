@@ -357,3 +357,17 @@ def test_a_match_makes_no_group() -> None:
     bench.observations.compared(READ, MismatchKind.READ, Comparison(Outcome.MATCH), KEY)
 
     assert bench.events == []
+
+
+async def test_what_was_found_in_off_does_not_count_once_it_is_left() -> None:
+    """Nothing was copied then: a difference says nothing, flushed or not."""
+    bench = Bench(stage=Stage.OFF)
+    missing = Observed(404, "application/json", b"{}")
+    found = compare_answers(Observed(200, "application/json", b"{}"), missing)
+    bench.observations.compared(READ, MismatchKind.READ, found, KEY)
+    bench.set_stage(Stage.SHADOW)
+
+    await bench.observations.flush()
+
+    assert await bench.counts(READ) == OperationCounts()
+    assert bench.groups() == ()

@@ -1,0 +1,472 @@
+"""The flip: everything drained, then the authority changes; or nothing has changed."""
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+
+import pytest
+
+from crossfade.convergence.sides import Sides
+from crossfade.errors import (
+    ChangedMeanwhileError,
+    CrossfadeError,
+    ForeignLedgerError,
+    GateError,
+    LedgerUnavailableError,
+    MoveRefusedError,
+)
+from crossfade.ledger.rows import LedgerIdentity
+from crossfade.ledger.transitions.flips import undo_flip
+from crossfade.ledger.transitions.keys import mark_dirty
+from crossfade.model.key import Key
+from crossfade.model.key_state import DirtyReason
+from crossfade.model.migration_state import FlipPhase
+from crossfade.model.side import Side
+from crossfade.model.stage import Stage
+from crossfade.observability.events import FlipUndone
+from crossfade.stages.epochs import Epochs
+from crossfade.stages.options import StageOptions
+from crossfade.store.base import StoreEpoch
+from tests.builders import CUSTOMERS, DECISION, Node, make_node
+from tests.fake_seams import LedgerFault, NodeDiedError, StoreFault
+from tests.fake_services import Does, put_value
+from tests.settling import assert_agreed, drain, settle, start_live, start_shadow
+
+KEY: Key = (1,)
+OTHER: Key = (2,)
+BUDGET = 2.0
+
+
+async def _shadow() -> Node:
+    return await start_shadow(values={KEY: "old", OTHER: "other"})
+
+
+def _mark(node: Node, *keys: Key) -> None:
+    node.world.rows.apply(lambda rows: mark_dirty(rows, CUSTOMERS, keys, DirtyReason.REPAIR, 0.0))
+
+
+async def _flip(node: Node, wanted: Stage = Stage.LIVE, seconds: float = BUDGET) -> None:
+    await node.finish(node.flipper.flip(wanted, DECISION, seconds))
+
+
+async def _assert_in_service(node: Node, stage: Stage) -> None:
+    """Nobody is held, a write reaches both sides, and everything agrees."""
+    state = node.ledger.migration
+    assert (state.stage, state.flip) == (stage, None)
+    answer = await node.finish(node.write(put_value(KEY, "afterwards"), KEY))
+    await node.quiet()
+    assert answer.status == 200
+    await settle(node)
+    await drain(node)
+    assert_agreed(node.world)
+    ledger, legacy, new = node.world.epochs()
+    assert ledger == legacy == new
+
+
+async def test_a_flip_changes_the_authority_once_everything_agrees() -> None:
+    """Dirty keys converge while writers wait; then both stores and the ledger have epoch + 1."""
+    node = await _shadow()
+    node.world.services[Side.LEGACY].rows.set(KEY, "fresh")
+    _mark(node, KEY)
+    before = node.ledger.migration
+
+    flipped = await node.finish(node.flipper.flip(Stage.LIVE, DECISION, BUDGET))
+
+    state = node.ledger.migration
+    assert flipped.state == state
+    assert (state.authority, state.epoch) == (Side.NEW, before.epoch + 1)
+    assert state.decision == before.decision + 1
+    assert node.world.epochs() == (before.epoch + 1,) * 3
+    assert node.world.values(Side.NEW)[KEY] == "fresh"
+    await _assert_in_service(node, Stage.LIVE)
+
+
+async def test_a_roll_back_is_a_flip_with_the_roles_swapped() -> None:
+    """What was written on new is on legacy when legacy answers again."""
+    node = await start_live(values={KEY: "old"})
+    await node.write(put_value(KEY, "written on new"), KEY)
+
+    await _flip(node, Stage.SHADOW)
+
+    assert node.world.values(Side.LEGACY)[KEY] == "written on new"
+    await _assert_in_service(node, Stage.SHADOW)
+
+
+async def test_a_flip_waits_for_open_intents() -> None:
+    """A write under way is answered by its authority; only then does that change."""
+    node = await _shadow()
+    service = node.world.services[Side.LEGACY]
+    service.plan.append(Does.HANG)
+    caller = asyncio.ensure_future(node.write(put_value(KEY, "fresh"), KEY))
+    await node.world.clock.settle()
+    flip = asyncio.ensure_future(node.flipper.flip(Stage.LIVE, DECISION, BUDGET))
+    await node.world.clock.advance(1.0)
+    waits = not flip.done()
+
+    service.go_on()
+    answer = await node.finish(caller)
+    await node.finish(flip)
+
+    assert (waits, answer.status) == (True, 200)
+    await _assert_in_service(node, Stage.LIVE)
+
+
+async def test_more_keys_than_a_page_are_drained() -> None:
+    """Page by page, some side by side."""
+    values: dict[Key, object] = {(number,): "old" for number in range(20)}
+    node = await start_shadow(values=values)
+    options = StageOptions(drain_page=4, drain_keys_at_once=2)
+    node = make_node(node.world, stage_options=options)
+    _mark(node, *values)
+
+    await _flip(node)
+
+    await _assert_in_service(node, Stage.LIVE)
+
+
+OBSTACLES: dict[str, Callable[[Node], None]] = {
+    "a write in doubt": lambda node: node.world.services[Side.LEGACY].plan.append(Does.LOST),
+    "a mirror that is down": lambda node: node.world.faults[Side.NEW].puts.extend(
+        [StoreFault.UNREACHABLE] * 10_000
+    ),
+    "a mirror that answers nothing": lambda node: node.world.faults[Side.NEW].puts.extend(
+        [StoreFault.LOST] * 10_000
+    ),
+    "a quarantined key": lambda node: setattr(
+        node.world.stores[Side.NEW], "refuse", lambda key, row: "title is too long"
+    ),
+}
+
+
+@pytest.mark.parametrize("arrange", OBSTACLES.values(), ids=OBSTACLES.keys())
+async def test_over_budget_nothing_has_changed(arrange: Callable[[Node], None]) -> None:
+    """Writers waited no longer than the budget; the reasons are told; epochs stay."""
+    node = await _shadow()
+    arrange(node)
+    await asyncio.gather(node.write(put_value(KEY, "fresh"), KEY), return_exceptions=True)
+    await node.quiet()
+    began, epochs = node.world.clock.monotonic(), node.world.epochs()
+
+    with pytest.raises(MoveRefusedError) as refused:
+        await _flip(node)
+
+    pause = node.world.clock.monotonic() - began
+    assert BUDGET <= pause < BUDGET * 1.1
+    assert refused.value.reasons != ()
+    assert node.world.epochs() == epochs
+    undone = node.events_of(FlipUndone)
+    assert [event.reasons for event in undone if isinstance(event, FlipUndone)] == [
+        refused.value.reasons
+    ]
+    node.world.faults[Side.NEW].puts.clear()
+    node.world.stores[Side.NEW].refuse = None
+    _mark(node, KEY)
+    await _assert_in_service(node, Stage.SHADOW)
+
+
+async def test_a_store_that_hangs_does_not_stretch_the_pause() -> None:
+    """The budget holds although one attempt of convergence may take longer than all of it."""
+    node = await _shadow()
+    _mark(node, KEY)
+    node.world.faults[Side.NEW].puts.append(StoreFault.HANG)
+    clock = asyncio.get_running_loop()
+    began = clock.time()
+
+    with pytest.raises(MoveRefusedError):
+        await _flip(node, seconds=0.05)
+
+    assert clock.time() - began < node.convergence.options.store_seconds_max / 4
+    await _assert_in_service(node, Stage.SHADOW)
+
+
+async def test_what_is_not_completely_copied_cannot_flip() -> None:
+    """The gate says so before; the flip itself holds it, too."""
+    node = make_node()
+    await node.move(Stage.SHADOW)
+    await node.barrier.step()
+
+    with pytest.raises(MoveRefusedError) as refused:
+        await _flip(node)
+
+    assert refused.value.reasons == (f"{CUSTOMERS} is not completely copied",)
+
+
+@pytest.mark.parametrize("wanted", [Stage.OFF, Stage.COMPLETED])
+async def test_what_is_no_flip_begins_nothing(wanted: Stage) -> None:
+    """The error of the stage machine is handed on as it is."""
+    node = await _shadow()
+
+    with pytest.raises(GateError) as refused:
+        await _flip(node, wanted)
+
+    assert not isinstance(refused.value, MoveRefusedError)
+    assert node.ledger.migration.flip is None
+    assert node.events_of(FlipUndone) == []
+
+
+async def test_a_second_flip_is_refused_while_one_is_under_way() -> None:
+    """Every change of epoch holds the one flip row; the first one goes on undisturbed."""
+    node = await _shadow()
+
+    async def flip_again(name: str) -> None:
+        if name == "flip.holding":
+            node.failpoint.pause = None
+            with pytest.raises(GateError):
+                await node.flipper.flip(Stage.LIVE, DECISION, BUDGET)
+
+    node.failpoint.pause = flip_again
+    await _flip(node)
+
+    await _assert_in_service(node, Stage.LIVE)
+
+
+@pytest.mark.parametrize("side", list(Side))
+@pytest.mark.parametrize("fault", [StoreFault.UNREACHABLE, StoreFault.APPLIED, StoreFault.LATE])
+async def test_a_store_that_does_not_take_the_epoch_undoes_the_flip(
+    side: Side, fault: StoreFault
+) -> None:
+    """Both stores end two epochs on, past every late answer of the undone flip."""
+    node = await _shadow()
+    before = node.ledger.migration.epoch
+    node.world.faults[side].epochs.append(fault)
+
+    with pytest.raises(MoveRefusedError):
+        await _flip(node)
+
+    assert node.world.epochs() == (before + 2,) * 3
+    await node.world.faults[side].land()
+    assert node.world.epochs() == (before + 2,) * 3
+    await _assert_in_service(node, Stage.SHADOW)
+
+
+@pytest.mark.parametrize("side", list(Side))
+@pytest.mark.parametrize("phase", ["flip.drained", "flip.fenced_legacy", "flip.fenced_new"])
+async def test_a_store_that_dies_under_way_undoes_the_flip(side: Side, phase: str) -> None:
+    """It is left behind, refuses every copy, and is brought up when it answers again."""
+    node = await _shadow()
+
+    async def die(name: str) -> None:
+        if name == phase:
+            node.world.faults[side].dead = True
+
+    node.failpoint.pause = die
+    flipped = await asyncio.gather(_flip(node), return_exceptions=True)
+    node.failpoint.pause = None
+
+    too_late = phase == "flip.fenced_new" or (side is Side.LEGACY and phase != "flip.drained")
+    stage = Stage.LIVE if too_late else Stage.SHADOW
+    assert [type(result) for result in flipped] == [type(None) if too_late else MoveRefusedError]
+    assert node.ledger.migration.flip is None, "nobody waits while the store is dead"
+    node.world.faults[side].dead = False
+    await _assert_in_service(node, stage)
+
+
+async def test_a_store_that_hangs_while_fencing_is_given_up() -> None:
+    """No answer within the limit is no answer."""
+    node = make_node((await _shadow()).world, stage_options=StageOptions(store_seconds_max=0.01))
+    node.world.faults[Side.NEW].epochs.append(StoreFault.HANG)
+
+    with pytest.raises(MoveRefusedError, match="does not answer within"):
+        await _flip(node)
+
+    await _assert_in_service(node, Stage.SHADOW)
+
+
+@pytest.mark.parametrize("side", list(Side))
+async def test_a_store_of_another_ledger_does_not_hold_writers_for_ever(side: Side) -> None:
+    """It cannot be fenced, so the flip is undone: service first, then the operator."""
+    node = await _shadow()
+    await node.world.databases[side].adopt(StoreEpoch("another ledger", 1, 0))
+
+    with pytest.raises(MoveRefusedError, match="another ledger"):
+        await _flip(node)
+
+    identity = node.ledger.identity
+    await node.world.databases[side].adopt(
+        StoreEpoch(identity.ledger_id, identity.incarnation, 0)
+    )
+    await _assert_in_service(node, Stage.SHADOW)
+
+
+@pytest.mark.parametrize("turns", [0, 2])
+@pytest.mark.parametrize("step", range(0, 60, 2))
+async def test_a_flip_may_be_cancelled_at_any_step(step: int, turns: int) -> None:
+    """The operator went away: the flip is finished or undone, and nobody is left waiting."""
+    node = await _shadow()
+    _mark(node, KEY, OTHER)
+    node.world.turns.most = turns
+    flip = asyncio.ensure_future(node.flipper.flip(Stage.LIVE, DECISION, BUDGET))
+    for _ in range(step):
+        await asyncio.sleep(0)
+
+    flip.cancel()
+    await node.finish(asyncio.gather(flip, return_exceptions=True))
+    node.world.turns.most = 0
+    await node.quiet()
+
+    assert flip.cancelled() or flip.exception() is None
+    await _assert_in_service(node, node.ledger.migration.stage)
+
+
+@pytest.mark.parametrize("nth", range(1, 5))
+async def test_a_ledger_that_fails_under_way_leaves_a_row_that_is_mended(nth: int) -> None:
+    """Whichever transaction is not made; a flip that could not be undone says so."""
+    node = await _shadow()
+    node.world.faults[Side.NEW].epochs.extend([None] if nth < 4 else [StoreFault.UNREACHABLE])
+    node.ledger.faults.extend([None] * nth + [LedgerFault.NOT_MADE] * 2)
+
+    results = await asyncio.gather(_flip(node), return_exceptions=True)
+    node.ledger.faults.clear()
+
+    flip = node.ledger.migration.flip
+    assert isinstance(results[0], CrossfadeError) or nth >= 3
+    assert (flip.id if flip else None) == node.flipper.left_behind
+    assert await node.flipper.recover(DECISION)
+    assert node.flipper.left_behind is None
+    await _assert_in_service(node, node.ledger.migration.stage)
+
+
+async def test_a_ledger_that_fails_at_once_begins_nothing() -> None:
+    """No row, no hold."""
+    node = await _shadow()
+    node.ledger.faults.append(LedgerFault.NOT_MADE)
+
+    with pytest.raises(LedgerUnavailableError):
+        await _flip(node)
+
+    await _assert_in_service(node, Stage.SHADOW)
+
+
+async def test_a_flip_that_somebody_else_ended_is_not_undone_again() -> None:
+    """The flip row is no longer this flip's (case 59)."""
+    node = await _shadow()
+
+    async def end(name: str) -> None:
+        flip = node.ledger.migration.flip
+        if name == "flip.drained" and flip is not None:
+            other = make_node(node.world)
+            await other.flipper.recover(DECISION)
+
+    node.failpoint.pause = end
+    with pytest.raises(ChangedMeanwhileError):
+        await _flip(node)
+    node.failpoint.pause = None
+
+    assert node.events_of(FlipUndone) == []
+    await _assert_in_service(node, Stage.LIVE)
+
+
+async def test_an_undo_of_a_flip_that_is_over_is_refused() -> None:
+    """Nothing of a later flip is undone by a late hand."""
+    node = await _shadow()
+    flips = []
+
+    async def keep(name: str) -> None:
+        if name == "flip.holding":
+            flips.append(node.ledger.migration.flip)
+
+    node.failpoint.pause = keep
+    await _flip(node)
+
+    with pytest.raises(ChangedMeanwhileError):
+        await node.flipper.undo(flips[0], DECISION)
+
+    assert node.ledger.migration.stage is Stage.LIVE
+
+
+async def test_nothing_is_left_to_recover_in_peace() -> None:
+    """True, and no transaction."""
+    node = await _shadow()
+    node.ledger.down = True
+
+    assert await node.flipper.recover(DECISION)
+
+
+@pytest.mark.parametrize("side", list(Side))
+async def test_a_recovery_that_cannot_complete_undoes(side: Side) -> None:
+    """Fencing had begun, and now a store is dead: service comes back with the authority as was."""
+    node = await _shadow()
+    node.failpoint.name = "flip.drained"
+    await asyncio.gather(_crash(node), return_exceptions=True)
+    node.world.faults[side].dead = True
+    other = make_node(node.world)
+    phase = other.ledger.migration.flip
+
+    assert await other.flipper.recover(DECISION)
+
+    assert phase is not None
+    assert phase.phase is FlipPhase.FENCING
+    assert other.ledger.migration.flip is None
+    node.world.faults[side].dead = False
+    await _assert_in_service(other, Stage.SHADOW)
+
+
+async def _crash(node: Node) -> None:
+    with pytest.raises(NodeDiedError):
+        await _flip(node)
+    await node.stop()
+
+
+async def test_a_recovery_without_a_ledger_is_tried_again() -> None:
+    """The row stays until somebody can end it."""
+    node = await _shadow()
+    node.failpoint.name = "flip.holding"
+    await _crash(node)
+    other = make_node(node.world)
+    other.ledger.faults.append(LedgerFault.NOT_MADE)
+
+    with pytest.raises(LedgerUnavailableError):
+        await other.flipper.recover(DECISION)
+
+    assert await other.flipper.recover(DECISION)
+    await _assert_in_service(other, Stage.SHADOW)
+
+
+async def test_epochs_say_whether_a_side_answers() -> None:
+    """Dead, hanging, or there."""
+    node = make_node(stage_options=StageOptions(store_seconds_max=0.01))
+    faults = node.world.faults[Side.NEW]
+
+    answers = [await node.epochs.answers(Side.NEW)]
+    faults.dead = True
+    answers.append(await node.epochs.answers(Side.NEW))
+    faults.dead = False
+    faults.epochs.append(StoreFault.HANG)
+    answers.append(await node.epochs.answers(Side.NEW))
+
+    assert answers == [True, False, False]
+
+
+async def test_an_epoch_is_never_lowered() -> None:
+    """Whoever comes late changes nothing; another ledger's database is an error."""
+    node = make_node()
+    await node.epochs.raise_to(7, Side)
+    await node.epochs.raise_to(5, [Side.NEW])
+    foreign = Epochs(_sides_of(node), LedgerIdentity("another", 1), 1.0)
+
+    assert node.world.epochs()[1:] == (7, 7)
+    with pytest.raises(ForeignLedgerError):
+        await foreign.raise_to(8, [Side.NEW])
+
+
+def _sides_of(node: Node) -> Sides:
+    databases = {side: (node.world.databases[side],) for side in Side}
+    return Sides({}, databases, dict.fromkeys(Side, 1.0))
+
+
+async def test_a_late_undo_of_a_holding_flip_is_seen_by_the_flip() -> None:
+    """Somebody undid it while it drained: it ends without touching anything."""
+    node = await _shadow()
+    _mark(node, KEY)
+
+    async def undo(name: str) -> None:
+        flip = node.ledger.migration.flip
+        if name == "converge.leased" and flip is not None:
+            node.world.rows.apply(partial(undo_flip, flip=flip, decision=DECISION))
+
+    node.failpoint.pause = undo
+    with pytest.raises(ChangedMeanwhileError):
+        await _flip(node)
+    node.failpoint.pause = None
+
+    await _assert_in_service(node, Stage.SHADOW)
