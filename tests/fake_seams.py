@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import partial
 from typing import Any, TypeVar
 
 from crossfade.errors import (
@@ -106,6 +107,8 @@ class NodeLedger:
         self.faults: deque[LedgerFault | None] = deque()
         """What happens to the next transactions; beyond the end, nothing bad."""
         self.down = False
+        self.before: Callable[[str], Awaitable[None]] | None = None
+        """Called with `before NAME` of a transition that was handed over and waits in the queue."""
         self._running: set[asyncio.Task[None]] = set()
 
     @property
@@ -122,6 +125,8 @@ class NodeLedger:
     async def transact(self, transition: Callable[[Rows], Result]) -> Result:
         """See `Ledger.transact`."""
         self._life.check()
+        if self.before is not None:
+            await self.before(f"before {_name_of(transition)}")
         if self._turns.most == 0 and self._before is None:
             return self._commit(transition)
         loop = asyncio.get_running_loop()
@@ -176,6 +181,12 @@ class NodeLedger:
 
     async def close(self) -> None:
         """See `Ledger.close`; the shared twin stays open for the next node."""
+
+
+def _name_of(transition: Callable[..., object]) -> str:
+    while isinstance(transition, partial):
+        transition = transition.func
+    return transition.__name__
 
 
 class StoreFault(Enum):

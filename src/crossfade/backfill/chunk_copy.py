@@ -96,6 +96,7 @@ class ChunkCopier:
         # Crash here: the chunk is open and empty; it is run again.
         await self._seams.failpoint("chunk.opened")
         try:
+            extra = 0 if self._ordered else await self._mark_unordered_extra(opened)
             end = await self._end_of(opened)
             part = copied_part(range_, end, ordered=self._ordered)
             page = await self._read_page(opened, part)
@@ -104,7 +105,7 @@ class ChunkCopier:
             raise
         # Crash here: nothing was put; what was read is forgotten with the process.
         await self._seams.failpoint("chunk.read")
-        return ReadChunk(opened, end, began, page)
+        return ReadChunk(opened, end, began, page, ChunkTally(extra=extra))
 
     async def put(self, chunk: ReadChunk) -> bool:
         """Put the chunk's rows and close it; False where it covers nothing and is to run again.
@@ -120,7 +121,7 @@ class ChunkCopier:
         except EpochFencedError:
             await self.abandon(chunk.opened)
             return False
-        await self._compare_tail(chunk)
+        await self._mark_tail(chunk)
         at = self._seams.clock.now().timestamp()
         close = partial(close_sweep_chunk, chunk=chunk.opened.chunk, tally=chunk.tally, at=at)
         counts = await self._ledger.transact(close)
@@ -167,15 +168,14 @@ class ChunkCopier:
             extra=tally.extra + more.extra,
         )
 
-    async def _compare_tail(self, chunk: ReadChunk) -> None:
-        """Look at the keys that no page has covered: those above the end, both ways."""
+    async def _mark_tail(self, chunk: ReadChunk) -> None:
+        """Make every key dirty that no page could cover: those above the end, on both sides."""
         opened = chunk.opened
+        if not self._ordered:
+            return
         entity = opened.chunk.entity
         authority = self._stores.side(opened.authority)
         mirror = self._stores.side(opened.authority.other)
-        if not self._ordered:
-            await self._compare_unordered(chunk, OneSidedWalk(mirror, authority, self._rows_max))
-            return
         tail = tail_of(opened.chunk.range, chunk.end)
         if tail is None:
             return
@@ -189,11 +189,20 @@ class ChunkCopier:
             await self._mark(entity, extra, DirtyReason.EXTRA)
             self._count(chunk, ChunkTally(extra=len(extra)))
 
-    async def _compare_unordered(self, chunk: ReadChunk, only_mirror: OneSidedWalk) -> None:
-        """Without a common order the pages could not be compared: ask for each key."""
+    async def _mark_unordered_extra(self, opened: OpenedChunk) -> int:
+        """Without a common order pages cannot be compared: ask the authority for each key.
+
+        Before its first page is read: a record that is made later, over a row that the mirror
+        had before, is dirty by then.
+        """
+        authority = self._stores.side(opened.authority)
+        mirror = self._stores.side(opened.authority.other)
+        only_mirror = OneSidedWalk(mirror, authority, self._rows_max)
+        count = 0
         while (extra := await only_mirror.next_page()) is not None:
-            await self._mark(chunk.opened.chunk.entity, extra, DirtyReason.EXTRA)
-            self._count(chunk, ChunkTally(extra=len(extra)))
+            await self._mark(opened.chunk.entity, extra, DirtyReason.EXTRA)
+            count += len(extra)
+        return count
 
     async def _mark(self, entity: str, keys: Sequence[Key], reason: DirtyReason) -> None:
         if keys:

@@ -98,7 +98,7 @@ async def show_no_harm(cast: Cast) -> None:
 
 
 async def fix_bug(cast: Cast) -> None:
-    """Deploy new's fixed version, and mark what was found as mended; it must not come back."""
+    """Deploy new's fixed version, and mark what was found as mended."""
     await cast.services.switch_new("fixed")
     switched = time.time()
     cast.story.tell("new now runs its fixed version; what was found is marked as mended:")
@@ -120,15 +120,16 @@ async def fix_bug(cast: Cast) -> None:
         return plan if not against else None
 
     await cast.wait_for("a plan without mismatches", SETTLED_SECONDS_MAX, look)
-    cast.record.bug.fixed = True
     cast.story.tell(f"{len(resolved)} kinds of difference closed, none is open any more")
 
 
 async def count_findings(cast: Cast) -> None:
-    """Note how many differences were seen in all."""
+    """Note how many differences were seen in all, and whether the bug has come back."""
     diffs = await cast.node.look("diffs", limit=GROUPS_MAX, resolved=True)
     seen = sum(group["count"] for group in diffs["groups"] if not group["refused"])
     cast.record.mismatches_found = seen - cast.record.bug.before_the_copy
+    money = [group for group in diffs["groups"] if _is_of_money(group)]
+    cast.record.bug.fixed = bool(money) and not any(group["open"] for group in money)
     cast.record.canary_served = canary_reads(diffs)
 
 

@@ -22,7 +22,7 @@ LOOK_SECONDS = 0.1
 """Pause between two looks at something that is waited for."""
 READY_SECONDS_MAX = 45.0
 """Longest wait for the gates of a move. After a crash, writes in doubt take `answers_within`."""
-MOVES_TRIED_MAX = 6
+MOVES_TRIED_MAX = 20
 """A change of authority that would take too long under load is undone, and tried again."""
 
 ENTITIES = ("customer", "order")
@@ -119,6 +119,7 @@ class Cast:
                 if error.exit_code != ExitCode.REFUSED or attempt == MOVES_TRIED_MAX - 1:
                     raise DemoError(f"the move to {wanted} is refused: {error}") from error
                 self.story.tell(f"not yet, and nothing changed: {error}")
+                await asyncio.sleep(LOOK_SECONDS)
                 continue
             self._told(wanted, moved)
             return

@@ -40,7 +40,8 @@ class Production:
         self.callers = Callers(self.children)
         self._chaos = chaos
         self._cast: Cast | None = None
-        self._beside: list[asyncio.Task[None]] = []
+        self._watches: list[asyncio.Task[None]] = []
+        self._listening: asyncio.Task[None] | None = None
 
     async def perform(self) -> None:
         """Put up, play, settle and judge; the processes run on.
@@ -52,11 +53,12 @@ class Production:
         cast = await self._put_up()
         self._record.steps.append(Step("put up", round(self._story.seconds, 2)))
         self._cast = cast
-        self._beside = [
+        # Neither ends but with an error; the callers' words end with the callers.
+        self._watches = [
             asyncio.create_task(self.children.watch()),
             asyncio.create_task(_keep_board(cast)),
-            asyncio.create_task(self.callers.listen()),
         ]
+        self._listening = asyncio.create_task(self.callers.listen())
         await self._watched(play(cast))
         self._story.chapter("The callers stop; what is under way converges")
         await self._watched(settle(cast))
@@ -67,8 +69,7 @@ class Production:
 
     async def take_down(self) -> None:
         """End every process politely; may be repeated."""
-        for task in self._beside:
-            task.cancel()
+        self._look_away()
         if self.callers.child is not None:
             # First, so that no caller meets a gateway that has gone.
             await self.callers.child.stop()
@@ -76,8 +77,7 @@ class Production:
 
     async def leave_running(self) -> dict[str, str]:
         """Let everything outlive the demo, with callers; returns what a person needs to know."""
-        for task in self._beside:
-            task.cancel()
+        self._look_away()
         # Other callers: these ones would tell a process that is no longer there.
         history = self._workplace.folder / "history-afterwards.jsonl"
         await self.callers.replace(self._traffic_words(history, self._record.seed + 1))
@@ -133,17 +133,24 @@ class Production:
             *("--writes-per-second", str(pace.writes_per_second)),
         )
 
+    def _look_away(self) -> None:
+        """Whoever ends from now on is meant to."""
+        for task in self._watches:
+            task.cancel()
+        if self._listening is not None:
+            self._listening.cancel()
+
     async def _watched(self, work: Coroutine[Any, Any, None]) -> None:
         """Do one thing; a process that ends meanwhile ends it too."""
         task = asyncio.create_task(work)
         try:
-            await asyncio.wait({task, *self._beside}, return_when=asyncio.FIRST_COMPLETED)
-            for ended in (*self._beside, task):
+            await asyncio.wait({task, *self._watches}, return_when=asyncio.FIRST_COMPLETED)
+            for ended in (*self._watches, task):
                 if ended.done():
                     ended.result()
-            await task
         finally:
             task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
     async def _judge(self, cast: Cast) -> None:
         record, workplace = self._record, self._workplace

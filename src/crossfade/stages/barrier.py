@@ -13,6 +13,9 @@ from crossfade.observability.hooks import Hooks
 from crossfade.seams.bundle import Seams
 from crossfade.stages.epochs import Epochs
 
+ENDED_POLL_SECONDS = 0.05
+"""How often a barrier that was begun looks whether writes without intent have ended."""
+
 
 class Barrier:
     """Passes the barrier as soon as it may be passed."""
@@ -41,14 +44,23 @@ class Barrier:
         """Pass the barrier if nothing is in its way; returns whether it was passed now.
 
         Raises:
-            UnreachableError: the mirror does not answer; tried again later.
+            UnreachableError: the mirror does not answer; what was begun is left to `recover`.
+            StoreError: likewise.
+            GateError: the stage was moved meanwhile.
 
         """
         migration = self._ledger.migration
         if self.waits_for() is None or not self._untracked.ended() or migration.flip is not None:
             return False
+        # A mirror that is down for hours must not leave a change of epoch behind at every step.
+        if not await self._epochs.answers(Side.NEW):
+            return False
         decision = Decision("crossfade", "all writes without intent have ended", self._at())
         flip = await self._ledger.transact(partial(begin_barrier, decision=decision))
+        # The row drops out if `off` is entered from here on; before it, `off` may have been
+        # entered and left again while the transaction waited in the queue.
+        while not self._untracked.ended():
+            await self._seams.clock.sleep(ENDED_POLL_SECONDS)
         # Crash here: the flip row says that the mirror's epoch may have been raised.
         await self._seams.failpoint("barrier.begun")
         await self._epochs.raise_to(flip.epoch + 1, [Side.NEW])

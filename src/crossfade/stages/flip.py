@@ -1,19 +1,23 @@
 """The flip: hold, settle, converge, fence, commit; undone wherever it cannot go on (rule 10)."""
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import partial
 
 from crossfade.convergence.converge import Convergence
 from crossfade.errors import (
     ChangedMeanwhileError,
+    ConfigurationError,
     CrossfadeError,
+    ForeignLedgerError,
     MoveRefusedError,
     StoreError,
     UnreachableError,
 )
 from crossfade.ledger.base import Ledger
+from crossfade.ledger.rows import Rows
 from crossfade.ledger.transitions.flips import (
     begin_flip,
     commit_flip,
@@ -33,6 +37,9 @@ from crossfade.seams.bundle import Seams
 from crossfade.stages.epochs import Epochs
 from crossfade.stages.options import StageOptions
 
+_STORE_TROUBLE = (UnreachableError, StoreError, ForeignLedgerError, ConfigurationError)
+"""What a store may do when its epoch is raised: it cannot be fenced, and refuses copies."""
+
 
 @dataclass(frozen=True, slots=True)
 class Flipped:
@@ -41,6 +48,22 @@ class Flipped:
     state: MigrationState
     pause_seconds: float
     """How long writers waited."""
+
+
+@dataclass(slots=True)
+class _Change:
+    """One change of authority under way, also while nobody knows whether it has begun."""
+
+    decision: Decision
+    began: float
+    """Monotonic seconds."""
+    flip: Flip | None = None
+    """The flip row, from when the transaction that makes it was run."""
+
+    def begin(self, rows: Rows, transition: Callable[[Rows], Flip]) -> Flip:
+        """Run the transaction that makes the row; whoever asked may be gone when it is run."""
+        self.flip = transition(rows)
+        return self.flip
 
 
 class Flipper:
@@ -56,87 +79,113 @@ class Flipper:
         self._hooks = hooks
         self._seams = seams
         self._options = options
+        self.left_behind: int | None = None
+        """The flip row that could not be undone here, since the ledger failed; to be recovered."""
 
     async def flip(self, wanted: Stage, decision: Decision, pause_seconds_max: float) -> Flipped:
         """Change the authority cleanly, within the pause budget.
 
+        A caller that is cancelled leaves it finished or undone, never under way.
+
         Raises:
             MoveRefusedError: over budget, or a store failed; undone, nothing has changed.
             GateError: the move is not possible now; nothing was begun.
+            LedgerUnavailableError: nothing was begun, or what was could not be undone; then
+                writers wait until `recover` has mended it.
 
         """
         current = self._ledger.migration.stage
-        began = self._seams.clock.monotonic()
-        flip = await self._ledger.transact(partial(begin_flip, wanted=wanted, decision=decision))
-        # Crash here: writers are held; whoever opens the ledger next undoes the flip.
-        await self._seams.failpoint("flip.holding")
+        change = _Change(decision, self._seams.clock.monotonic())
+        begin = partial(begin_flip, wanted=wanted, decision=decision)
         try:
-            await self._drain(flip, current, began + pause_seconds_max)
+            flip = await self._ledger.transact(partial(change.begin, transition=begin))
+            # Crash here: writers are held; whoever opens the ledger next undoes the flip.
+            await self._seams.failpoint("flip.holding")
+            await self._drain(flip, current, change.began + pause_seconds_max)
             # Crash here: everything agrees and writers are held; recovery completes the flip.
             await self._seams.failpoint("flip.drained")
             state = await self._fence_and_commit(flip, decision)
-        except (CrossfadeError, TimeoutError) as error:
-            await self._undo_after(error, flip, decision, began)
+        except CrossfadeError as error:
+            if change.flip is None:
+                raise
+            await self._give_up(change, error)
             raise _as_refusal(error, current, wanted) from error
         except asyncio.CancelledError:
-            await asyncio.shield(self._undo_after(None, flip, decision, began))
+            await self._give_up_cancelled(change)
             raise
-        return Flipped(state, self._seams.clock.monotonic() - began)
+        return Flipped(state, self._seams.clock.monotonic() - change.began)
 
     async def force(self, wanted: Stage, decision: Decision, reachable: Side) -> Flipped:
-        """Change the authority although it does not answer; keys at risk are held."""
-        began = self._seams.clock.monotonic()
-        flip = await self._ledger.transact(
-            partial(begin_flip, wanted=wanted, decision=decision, forced=True)
-        )
-        await self._ledger.transact(partial(force, flip=flip))
-        flip = _in_phase(flip, FlipPhase.FENCING)
-        # Crash here: writers are held; recovery undoes the forced flip, the operator repeats it.
-        await self._seams.failpoint("force.fencing")
+        """Change the authority although it does not answer; keys at risk are held.
+
+        Raises:
+            GateError: the move is not possible now; nothing was begun.
+            StoreError: the side that should answer does not take the epoch; nothing has changed.
+            UnreachableError: likewise.
+            LedgerUnavailableError: as for `flip`.
+
+        """
+        change = _Change(decision, self._seams.clock.monotonic())
+        begin = partial(_begin_forced, wanted=wanted, decision=decision)
         try:
+            flip = await self._ledger.transact(partial(change.begin, transition=begin))
+            # Crash here: writers are held; recovery undoes it, the operator repeats it.
+            await self._seams.failpoint("force.fencing")
             await self._epochs.raise_to(flip.epoch + 1, [reachable])
+            # Crash here: one store refuses copies of the old epoch; recovery undoes it, too.
             await self._seams.failpoint("force.fenced")
             state = await self._ledger.transact(partial(commit_flip, flip=flip, decision=decision))
         except CrossfadeError as error:
-            await self._undo_after(error, flip, decision, began)
+            if change.flip is not None:
+                await self._give_up(change, error)
             raise
-        return Flipped(state, self._seams.clock.monotonic() - began)
+        except asyncio.CancelledError:
+            await self._give_up_cancelled(change)
+            raise
+        return Flipped(state, self._seams.clock.monotonic() - change.began)
 
     async def recover(self, decision: Decision) -> bool:
-        """Complete or undo a change of epoch that a dead node left; True when none is left.
+        """Complete or undo a change of epoch that was cut off; True when none is left.
+
+        Only a flip whose keys were all drained is completed. A barrier is undone, and passed
+        anew by whoever knows that writes without intent have ended.
 
         Raises:
-            UnreachableError: no store of the authority answers; tried again later.
+            LedgerUnavailableError: tried again later; writers wait until then.
 
         """
         flip = self._ledger.migration.flip
-        if flip is None:
-            return True
-        completes = flip.phase is FlipPhase.FENCING and flip.kind is not FlipKind.FORCED
-        if completes:
+        if flip is not None:
+            await self._mend(flip, decision)
+        self.left_behind = None
+        return True
+
+    async def _mend(self, flip: Flip, decision: Decision) -> None:
+        if flip.phase is FlipPhase.FENCING and flip.kind is FlipKind.FLIP:
             try:
                 await self._fence_and_commit(flip, decision)
-            except (UnreachableError, StoreError):
+            except _STORE_TROUBLE:
                 await self.undo(flip, decision)
-            return True
-        await self.undo(flip, decision)
-        return True
+        else:
+            await self.undo(flip, decision)
 
     async def undo(self, flip: Flip, decision: Decision) -> None:
         """Restore what was: epochs past the undone flip first, then the ledger.
 
         A store that does not answer is left behind: its lower epoch refuses every copy until the
         reconciler raises it to the ledger's.
+
+        Raises:
+            ChangedMeanwhileError: somebody else has ended it.
+
         """
         undoing = await self._ledger.transact(partial(undo_flip, flip=flip, decision=decision))
         if undoing is None:
             return
         await self._seams.failpoint("undo.begun")
         for side in Side:
-            try:
+            with suppress(*_STORE_TROUBLE):
                 await self._epochs.raise_to(flip.epoch + 2, [side])
-            except (UnreachableError, StoreError):
-                continue
         # Crash here: both stores may be ahead of the ledger; recovery undoes once more.
         await self._seams.failpoint("undo.fenced")
         await self._ledger.transact(partial(commit_undo, flip=undoing, decision=decision))
@@ -144,8 +193,7 @@ class Flipper:
     async def _fence_and_commit(self, flip: Flip, decision: Decision) -> MigrationState:
         """Raise the epochs of both stores, then commit: the only point of no doubt."""
         flip = _in_phase(flip, FlipPhase.FENCING)
-        barrier = flip.kind is FlipKind.BARRIER
-        for side in [Side.NEW] if barrier else Side:
+        for side in Side:
             await self._epochs.raise_to(flip.epoch + 1, [side])
             # Crash here: one store refuses copies of the old epoch; recovery completes the flip.
             await self._seams.failpoint(f"flip.fenced_{side}")
@@ -157,40 +205,76 @@ class Flipper:
             obstacles = await self._ledger.transact(partial(drained, flip=flip))
             if not obstacles:
                 return
-            if self._seams.clock.monotonic() >= until:
+            left = until - self._seams.clock.monotonic()
+            if left <= 0:
                 raise MoveRefusedError(current, flip.wanted, obstacles)
-            keys = self._ledger.look(
-                lambda rows: rows.dirty_keys(None, self._options.drain_page, ready=True)
-            )
-            for start in range(0, len(keys), self._options.drain_keys_at_once):
-                await self._converge(keys[start : start + self._options.drain_keys_at_once])
-                if self._seams.clock.monotonic() >= until:
-                    break
-            if len(keys) < self._options.drain_page:
-                await self._seams.clock.sleep(self._options.drain_poll_seconds)
+            try:
+                # An attempt that is cut off is like one that crashed: its lease is taken over.
+                async with asyncio.timeout(left):
+                    await self._converge_page(until)
+            except TimeoutError as error:
+                raise MoveRefusedError(current, flip.wanted, obstacles) from error
+
+    async def _converge_page(self, until: float) -> None:
+        keys = self._ledger.look(
+            lambda rows: rows.dirty_keys(None, self._options.drain_page, ready=True)
+        )
+        for start in range(0, len(keys), self._options.drain_keys_at_once):
+            await self._converge(keys[start : start + self._options.drain_keys_at_once])
+            if self._seams.clock.monotonic() >= until:
+                return
+        if len(keys) < self._options.drain_page:
+            await self._seams.clock.sleep(self._options.drain_poll_seconds)
 
     async def _converge(self, keys: Sequence[KeyState]) -> None:
         attempts = (self._convergence.converge(one.entity, one.key) for one in keys)
         await asyncio.gather(*attempts)
 
-    async def _undo_after(
-        self, error: BaseException | None, flip: Flip, decision: Decision, began: float
-    ) -> None:
-        if isinstance(error, ChangedMeanwhileError):
+    async def _give_up_cancelled(self, change: _Change) -> None:
+        """Undo in a task of its own: a caller that is cancelled once more does not stop it."""
+        undo = self._seams.tasks.spawn(self._undo_cancelled(change), name="undo of a flip")
+        await asyncio.shield(undo)
+
+    async def _undo_cancelled(self, change: _Change) -> None:
+        # The transaction that makes the row may still be queued: one behind it waits for it.
+        with suppress(CrossfadeError):
+            await self._ledger.transact(lambda rows: rows.migration().decision)
+        if change.flip is not None:
+            with suppress(CrossfadeError):
+                await self._give_up(change, None)
+
+    async def _give_up(self, change: _Change, error: CrossfadeError | None) -> None:
+        """Undo what was begun; what the ledger does not let us undo is left for `recover`."""
+        flip = change.flip
+        if flip is None or isinstance(error, ChangedMeanwhileError):
             return
-        await self.undo(flip, decision)
-        pause_ms = (self._seams.clock.monotonic() - began) * 1000
+        try:
+            await self.undo(flip, change.decision)
+        except ChangedMeanwhileError:
+            # Committed at the last moment, or undone by somebody else.
+            return
+        except CrossfadeError:
+            self.left_behind = flip.id
+            raise
+        pause_ms = (self._seams.clock.monotonic() - change.began) * 1000
         reasons = (
             error.reasons if isinstance(error, MoveRefusedError) else (str(error or "cancelled"),)
         )
         self._hooks.emit(FlipUndone(flip.wanted, reasons, pause_ms))
 
 
+def _begin_forced(rows: Rows, wanted: Stage, decision: Decision) -> Flip:
+    """Hold all writers and go on to fencing at once: whatever is open will be held."""
+    flip = begin_flip(rows, wanted, decision, forced=True)
+    force(rows, flip)
+    return _in_phase(flip, FlipPhase.FENCING)
+
+
 def _in_phase(flip: Flip, phase: FlipPhase) -> Flip:
-    return Flip(flip.id, flip.kind, phase, flip.wanted, flip.epoch, flip.reason, flip.actor)
+    return replace(flip, phase=phase)
 
 
-def _as_refusal(error: BaseException, current: Stage, wanted: Stage) -> CrossfadeError:
+def _as_refusal(error: CrossfadeError, current: Stage, wanted: Stage) -> CrossfadeError:
     if isinstance(error, ChangedMeanwhileError | MoveRefusedError):
         return error
     return MoveRefusedError(current, wanted, [f"undone: {error}"])

@@ -60,7 +60,7 @@ class StageWatch:
         """Look once: mend what is left over, then see to the barrier."""
         self._pace.sample()
         flip = self._ledger.migration.flip
-        if flip is not None and flip.id == self._left_over:
+        if flip is not None and flip.id in (self._left_over, self._flipper.left_behind):
             await self._try_to_mend()
             return
         try:

@@ -25,7 +25,7 @@ class MemoryStore:
         refuse: Refusal | None = None,
         ordered: bool = True,
     ) -> None:
-        self._database = database
+        self.database = database
         self._entity = entity
         self._table = table
         self._ordered = ordered
@@ -42,7 +42,7 @@ class MemoryStore:
     @property
     def rows(self) -> dict[Key, Record]:
         """What the table holds, for a test to arrange or look at; no call of the store."""
-        return self._database.disk.tables[self._table.name]
+        return self.database.disk.tables[self._table.name]
 
     def as_read(self, key: Key, record: Record) -> Record:
         """The columns that the record names, and its key, as a read gives them after a put.
@@ -124,10 +124,10 @@ class MemoryStore:
             rows = [(key, self._checked(key, record)) for key, record in records]
         except RefusedError as error:
             return BatchResult(PutResult(PutStatus.REFUSED, str(error)))
-        epoch = self._database.check_epoch(fence)
+        epoch = self.database.check_epoch(fence)
         if epoch.status is not PutStatus.OK:
             return BatchResult(epoch)
-        disk = self._database.disk
+        disk = self.database.disk
         rows_before, fences_before = dict(self.rows), dict(disk.fences)
         fenced = []
         for key, row in rows:
@@ -141,30 +141,30 @@ class MemoryStore:
         return BatchResult(OK, tuple(fenced))
 
     def _put_one(self, key: Key, row: Record | None, fence: Fence) -> PutResult:
-        kept = self._database.keep_token(self._entity, key, fence)
+        kept = self.database.keep_token(self._entity, key, fence)
         if kept.status is not PutStatus.OK:
             return kept
         if row is None:
             self.rows.pop(key, None)
-            return points_here(self._database.disk, self._table, key) or OK
+            return points_here(self.database.disk, self._table, key) or OK
         reason = self.refuse(key, row) if self.refuse else None
         if reason is not None:
             return PutResult(PutStatus.REFUSED, reason)
         self.rows[key] = merged(self._table, self.rows.get(key), row)
-        return in_the_way(self._database.disk, self._table, key) or OK
+        return in_the_way(self.database.disk, self._table, key) or OK
 
     def _keep_token(self, key: Key, fence: Fence) -> BatchResult:
-        epoch = self._database.check_epoch(fence)
+        epoch = self.database.check_epoch(fence)
         if epoch.status is not PutStatus.OK:
             return BatchResult(epoch)
-        return BatchResult(self._database.keep_token(self._entity, key, fence))
+        return BatchResult(self.database.keep_token(self._entity, key, fence))
 
     def _checked(self, key: Key, record: Record | None) -> Record | None:
         return None if record is None else checked(self._table, key, record)
 
     def _run(self, transaction: Callable[[], BatchResult]) -> BatchResult:
         try:
-            return self._database.faults.run(transaction)
+            return self.database.faults.run(transaction)
         except ConfigurationError as error:
             raise StoreUnreachableError(str(error)) from error
 
@@ -172,10 +172,10 @@ class MemoryStore:
         return sorted(key for key in self.rows if range_.contains(key))
 
     async def _before(self, call: str) -> None:
-        await self._database.before(f"{self._entity}.{call}")
+        await self.database.before(f"{self._entity}.{call}")
 
     async def _after(self, call: str) -> None:
-        await self._database.after(f"{self._entity}.{call}")
+        await self.database.after(f"{self._entity}.{call}")
 
 
 _FENCED = PutResult(PutStatus.FENCED, "a higher token was seen for this key")

@@ -79,7 +79,7 @@ class SqlConnections:
 
     async def _run(self, lane: _Lane, job: Callable[[], Result]) -> Result:
         if self._closed:
-            raise StoreUnreachableError(f"the database {self._dialect.name} was closed here.")
+            raise self._closed_error()
         if self._waiting >= self._options.calls_waiting_max:
             raise StoreUnreachableError(
                 f"{self._waiting} calls wait for the database {self._dialect.name}. "
@@ -88,8 +88,17 @@ class SqlConnections:
         self._waiting += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(lane.executor, job)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if self._closed and task is not None and not task.cancelling():
+                # Closing dropped the call before it began; nobody cancelled the caller.
+                raise self._closed_error() from None
+            raise
         finally:
             self._waiting -= 1
+
+    def _closed_error(self) -> StoreUnreachableError:
+        return StoreUnreachableError(f"the database {self._dialect.name} was closed here.")
 
     def _read(self, work: Work[Result]) -> Result:
         connection = self._take(self._readers, for_puts=False)

@@ -1,5 +1,6 @@
 """Kill -9 at any moment: what was told as durable is there, and no number is given twice."""
 
+import asyncio
 import random
 import signal
 import subprocess
@@ -29,8 +30,6 @@ class Told:
     closing: set[int] = field(default_factory=set)
     closed: dict[int, int] = field(default_factory=dict)
     numbers: list[int] = field(default_factory=list)
-    ready: bool = False
-    full: bool = False
 
     def note(self, line: str) -> None:
         """Remember one line."""
@@ -44,10 +43,6 @@ class Told:
                 self.closed[int(number)] = int(key)
             case ["number", number]:
                 self.numbers.append(int(number))
-            case ["ready"]:
-                self.ready = True
-            case ["full"]:
-                self.full = True
 
 
 def _started(path: Path, seed: int) -> "subprocess.Popen[str]":
@@ -75,18 +70,21 @@ def test_what_was_told_survives_kill_minus_nine(tmp_path: Path, seed: int, numbe
     for life in range(LIVES):
         before = max(told.numbers, default=0)
         already = len(told.numbers)
-        child = _started(path, seed + life)
-        lines_left = chance.randrange(1, LINES_MAX)
-        for line in _whole_lines(child):
-            told.note(line)
-            lines_left -= 1
-            if lines_left == 0:
-                child.send_signal(signal.SIGKILL)
-        assert child.wait() == -signal.SIGKILL
+        _live_and_die(_started(path, seed + life), chance.randrange(1, LINES_MAX), told)
         assert all(one > before for one in told.numbers[already:]), "a number was given again"
 
     assert len(set(told.numbers)) == len(told.numbers) > 50
     _check(path, told)
+
+
+def _live_and_die(child: "subprocess.Popen[str]", lines_max: int, told: Told) -> None:
+    """Listen until so many lines were said, kill, and hear what was said before the kill."""
+    with child:
+        for number, line in enumerate(_whole_lines(child), start=1):
+            told.note(line)
+            if number == lines_max:
+                child.send_signal(signal.SIGKILL)
+    assert child.returncode == -signal.SIGKILL
 
 
 def _check(path: Path, told: Told) -> None:
@@ -102,12 +100,13 @@ def _check(path: Path, told: Told) -> None:
             (key,) = intent.keys
             assert isinstance(key[0], int)
             by_key[key[0]] = by_key.get(key[0], 0) + 1
-        for key in range(200):
-            state = rows.key("order", (key,))
-            assert state.open_intents == by_key.get(key, 0), "key and intents do not agree"
+        for number in range(200):
+            state = rows.key("order", (number,))
+            assert state.open_intents == by_key.get(number, 0), "key and intents do not agree"
         dirty = [state for state in rows.dirty_keys(None, 1_000_000) if not state.quarantine]
         counts = rows.counts()
         assert (counts.dirty, counts.open_intents) == (len(dirty), len(found))
         assert counts.leases == sum(state.lease is not None for state in dirty)
 
     ledger.look(check)
+    asyncio.run(ledger.close())

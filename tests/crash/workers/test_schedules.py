@@ -19,6 +19,7 @@ from tests.unit.backfill.workers import (
     Workers,
     enter,
     is_covered,
+    lose_order,
     make_workers,
     make_world,
     void_generation,
@@ -163,6 +164,8 @@ async def test_whatever_the_order_both_sides_agree_in_the_end(part: int, seed: i
         keys = sorted(dice.sample(range(1, KEYS + 1), dice.randint(0, KEYS)))
         world = await make_world(keys, seed=number, turns_max=dice.choice((0, 1, 3)))
         authority = Side.LEGACY
+        if dice.random() < 0.15:
+            lose_order(world)
         if dice.random() < 0.3:
             authority = Side.NEW
             await enter(world, Stage.LIVE, epoch=2)

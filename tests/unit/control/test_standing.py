@@ -86,8 +86,16 @@ def test_what_is_copied_has_to_be_verified_and_then_planned() -> None:
         cover(ledger, name)
     assert commands(standing(ledger).status()) == ["crossfade verify"]
 
-    for name in ("customer", "order"):
-        verdict = Verdict(name, 0, decision=1, epoch=1, fraction=1.0, started_at=1.0, compared=3)
+    for one in standing(ledger).status()["entities"]:
+        verdict = Verdict(
+            one["name"],
+            one["generation"],
+            decision=1,
+            epoch=1,
+            fraction=1.0,
+            started_at=1.0,
+            compared=3,
+        )
         ledger.apply(partial(record_verdict, verdict=verdict))
     status = standing(ledger).status()
 
