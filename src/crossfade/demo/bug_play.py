@@ -32,9 +32,9 @@ async def close_what_was_not_copied(cast: Cast) -> None:
         )
         await cast.node.change("resolve_diff", asked)
     cast.record.bug.before_the_copy = sum(group["count"] for group in closed)
-    cast.story.tell(
-        f"{cast.record.bug.before_the_copy:,} differences from when new was empty are closed"
-    )
+    if closed:
+        count = cast.record.bug.before_the_copy
+        cast.story.tell(f"{count:,} differences from when new was empty are closed")
 
 
 async def find_bug(cast: Cast) -> None:

@@ -23,6 +23,8 @@ from crossfade.errors import CrossfadeError
 BOARD_SECONDS = 0.5
 """How often the board is brought up to date."""
 JUDGE_SECONDS_MAX = 60.0
+LEFT_RUNNING_SHARE = 0.1
+"""Share of the demo's traffic that goes on when everything is left running."""
 
 
 class Production:
@@ -70,6 +72,8 @@ class Production:
     async def take_down(self) -> None:
         """End every process politely; may be repeated."""
         self._look_away()
+        if self._cast is not None:
+            self._cast.leave_stage()
         if self.callers.child is not None:
             # First, so that no caller meets a gateway that has gone.
             await self.callers.child.stop()
@@ -80,7 +84,9 @@ class Production:
         self._look_away()
         # Other callers: these ones would tell a process that is no longer there.
         history = self._workplace.folder / "history-afterwards.jsonl"
-        await self.callers.replace(self._traffic_words(history, self._record.seed + 1))
+        await self.callers.replace(
+            self._traffic_words(history, self._record.seed + 1, LEFT_RUNNING_SHARE)
+        )
         control_url = "" if self._cast is None else self._cast.node.control_url
         await self.children.let_go()
         return {
@@ -121,7 +127,7 @@ class Production:
             record=self._record,
         )
 
-    def _traffic_words(self, history: Path, seed: int) -> tuple[str, ...]:
+    def _traffic_words(self, history: Path, seed: int, share: float = 1.0) -> tuple[str, ...]:
         pace = self._pace
         return (
             *("--gateway", self._workplace.gateway_url),
@@ -129,8 +135,8 @@ class Production:
             *("--seed", str(seed)),
             *("--customers", str(pace.customers)),
             *("--orders", str(pace.orders)),
-            *("--reads-per-second", str(pace.reads_per_second)),
-            *("--writes-per-second", str(pace.writes_per_second)),
+            *("--reads-per-second", str(share * pace.reads_per_second)),
+            *("--writes-per-second", str(share * pace.writes_per_second)),
         )
 
     def _look_away(self) -> None:

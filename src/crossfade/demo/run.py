@@ -132,7 +132,7 @@ class Run:
         if not self._kept:
             return
         yield ""
-        yield "Everything runs on, callers included; their history grows by some MB an hour."
+        yield "Everything runs on, with a tenth of the callers; their history grows 20 MB an hour."
         for name in ("gateway", "control", "legacy", "new", "folder"):
             yield f"  {name:<8} {self._kept[name]}"
         yield "Look around:"

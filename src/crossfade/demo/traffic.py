@@ -268,6 +268,9 @@ async def run(options: TrafficShape) -> None:
     keys = SharedKeys({"customer": options.customers, "order": options.orders}, options.hot_keys)
     history, gate, tally = HistoryWriter(options.history), Gate(), Tally()
     async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
+        # aiohttp repeats a PUT or DELETE by itself when a connection breaks; the second one may
+        # then be refused, and the history would say that nothing was sent.
+        session._retry_connection = False  # noqa: SLF001 - there is no public switch
         line = Line(session, options.gateway.rstrip("/"), history, gate, tally, keys)
         clients = make_clients(options, line)
         async with asyncio.TaskGroup() as beside:

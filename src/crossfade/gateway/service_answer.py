@@ -3,8 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from http import HTTPStatus
 
-from crossfade import codec
-from crossfade.codec import CodecError
+from crossfade.codec import CodecError, decode
 from crossfade.gateway.problem import Header
 from crossfade.gateway.upstream import UpstreamAnswer
 from crossfade.model.comparison import Observed
@@ -61,7 +60,7 @@ class ServiceAnswer:
         if self._operation.created is None or self._body is None:
             return None
         try:
-            value = _field(codec.decode(self._body), self._operation.created)
+            value = _field(decode(self._body), self._operation.created)
         except CodecError:
             return None
         right_type = isinstance(value, self._key_types[0]) and not isinstance(value, bool)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from crossfade.errors import DefinitionError
 
@@ -98,7 +98,10 @@ def without_secrets(url: str) -> str:
     """The URL as it may be shown: no password, no secret parameter."""
     if "://" not in url:
         return url
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "(an unreadable URL)"
     userinfo, at, host = parts.netloc.rpartition("@")
     user, colon, _ = userinfo.partition(":")
     shown = f"{user}:***" if colon else user
@@ -106,7 +109,8 @@ def without_secrets(url: str) -> str:
     if any(word in query.lower() for word in _SECRET_WORDS):
         pairs = parse_qsl(query, keep_blank_values=True)
         query = urlencode([(name, _masked(name, value)) for name, value in pairs], safe="*")
-    return urlunsplit((parts.scheme, f"{shown}{at}{host}", parts.path, query, parts.fragment))
+    question = f"?{query}" if query else ""
+    return f"{parts.scheme}://{shown}{at}{host}{parts.path}{question}"
 
 
 def _masked(name: str, value: str) -> str:

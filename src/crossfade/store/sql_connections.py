@@ -89,13 +89,16 @@ class SqlConnections:
         try:
             return await asyncio.get_running_loop().run_in_executor(lane.executor, job)
         except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if self._closed and task is not None and not task.cancelling():
-                # Closing dropped the call before it began; nobody cancelled the caller.
+            if self._was_dropped():
                 raise self._closed_error() from None
             raise
         finally:
             self._waiting -= 1
+
+    def _was_dropped(self) -> bool:
+        """Whether closing dropped the call before it began: nobody cancelled the caller."""
+        task = asyncio.current_task()
+        return self._closed and task is not None and not task.cancelling()
 
     def _closed_error(self) -> StoreUnreachableError:
         return StoreUnreachableError(f"the database {self._dialect.name} was closed here.")

@@ -124,7 +124,9 @@ def _round_trip(
 ) -> Iterator[str]:
     there = side.other
     try:
-        arrived = holders[there].as_read(key, mapped)
+        empty = dict.fromkeys(column.name for column in holders[there].shape.columns)
+        # A read gives every column, those that the mapping does not name too.
+        arrived = {**empty, **holders[there].as_read(key, mapped)}
     except CannotHoldError as error:
         yield f"{there} would refuse the record: {error}"
         return
