@@ -22,6 +22,7 @@ from crossfade.ledger.rows import Counts
 from crossfade.ledger.transitions.moves import Decision, move_stage
 from crossfade.model.comparison import Observed
 from crossfade.model.entity import Entity
+from crossfade.model.evidence import GateOptions
 from crossfade.model.intent import Intent
 from crossfade.model.key import Key
 from crossfade.model.key_state import KeyState
@@ -36,8 +37,11 @@ from crossfade.seams.randomness import SeededRandomness
 from crossfade.seams.tasks import TaskOwner
 from crossfade.stages.barrier import Barrier
 from crossfade.stages.epochs import Epochs
+from crossfade.stages.evidence import EvidenceGatherer
 from crossfade.stages.flip import Flipper
 from crossfade.stages.options import StageOptions
+from crossfade.stages.stages import Stages
+from crossfade.stages.watch import StageWatch
 from crossfade.store.memory import MemoryDatabase, MemoryTable
 from crossfade.store.memory_store import MemoryStore
 from crossfade.testing.manual_clock import ManualClock
@@ -133,11 +137,17 @@ class World:
             side: FakeService(ServiceRows(store, COLUMNS[side]), self.turns)
             for side, store in self.stores.items()
         }
+        self.operations: dict[str, Operation] = {}
+        self.gates = GateOptions()
         self.rows.apply(lambda rows: rows.set_document("entities", "declared", [CUSTOMERS]))
 
     def values(self, side: Side) -> dict[Key, object]:
         """The values of all records of one side."""
         return self.services[side].rows.values()
+
+    async def service_answers(self, side: Side) -> bool:
+        """Whether a side's service accepts connections; it dies with its databases here."""
+        return not self.faults[side].dead
 
     def key(self, key: Key) -> KeyState:
         """What the ledger knows of a customer."""
@@ -190,6 +200,8 @@ class Node:
     reader: Reader[FakeAnswer]
     flipper: Flipper
     barrier: Barrier
+    stages: Stages
+    watch: StageWatch
     stage_options: StageOptions = field(default_factory=StageOptions)
 
     async def write(self, act: Act, *keys: Key, **overrides: Any) -> FakeAnswer:  # noqa: ANN401 - whatever an operation has
@@ -251,8 +263,24 @@ def make_node(
     )
     untracked = UntrackedWrites(world.clock, ANSWERS_WITHIN_SECONDS, dead_nodes=dead_nodes)
     writer.untracked = untracked
-    stage_options = stage_options or StageOptions()
+    stage_options = stage_options or StageOptions(prepare_seconds_max=0.0)
     epochs = Epochs(sides, ledger.identity, stage_options.store_seconds_max)
+    flipper = Flipper(ledger, convergence, epochs, hooks, seams, stage_options)
+    flipper.is_alive = writer.is_alive
+    barrier = Barrier(ledger, untracked, epochs, hooks, seams)
+    gatherer = EvidenceGatherer(
+        ledger=ledger, sides=sides, operations=world.operations, convergence=convergence,
+        service_answers=world.service_answers, seams=seams, options=world.gates,
+        store_seconds_max=stage_options.store_seconds_max,
+    )  # fmt: skip
+    stages = Stages(
+        ledger=ledger, sides=sides, flipper=flipper, epochs=epochs, gatherer=gatherer,
+        hooks=hooks, seams=seams, options=stage_options,
+    )  # fmt: skip
+    watch = StageWatch(
+        ledger=ledger, barrier=barrier, flipper=flipper, pace=gatherer.pace, hooks=hooks,
+        seams=seams, options=stage_options,
+    )  # fmt: skip
     return Node(
         world=world,
         life=life,
@@ -270,8 +298,10 @@ def make_node(
         epochs=epochs,
         writer=writer,
         reader=Reader[FakeAnswer](ledger, canary, comparer, hooks),
-        flipper=Flipper(ledger, convergence, epochs, hooks, seams, stage_options),
-        barrier=Barrier(ledger, untracked, epochs, hooks, seams),
+        flipper=flipper,
+        barrier=barrier,
+        stages=stages,
+        watch=watch,
         stage_options=stage_options,
     )
 

@@ -63,10 +63,11 @@ async def settle(node: Node) -> None:
     await node.world.clock.advance(ANSWERS_WITHIN_SECONDS)
     for intent in node.world.intents():
         if not node.writer.is_alive(intent.id):
-            await _settle_one(node, intent)
+            await settle_one(node, intent)
 
 
-async def _settle_one(node: Node, intent: Intent) -> None:
+async def settle_one(node: Node, intent: Intent) -> None:
+    """Close an intent whose calls have certainly ended."""
     if intent.unbound:
         found = list(node.world.values(intent.authority))
         ending = partial(settle_unbound, intent_id=intent.id, found=found, at=0.0)

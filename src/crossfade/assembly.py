@@ -217,6 +217,7 @@ def _wire(migration: Migration, config: Config, opened: _Opened, dead_nodes: boo
     writer.untracked = untracked
     epochs = Epochs(sides, ledger.identity, config.stages.store_seconds_max)
     flipper = Flipper(ledger, convergence, epochs, hooks, seams, config.stages)
+    flipper.is_alive = writer.is_alive
     barrier = Barrier(ledger, untracked, epochs, hooks, seams)
     services = _services(migration, config, seams)
     gatherer = EvidenceGatherer(

@@ -11,7 +11,7 @@ from crossfade.demo.cast import Cast
 from crossfade.demo.chaos import ChaosPlan, count_cut_off
 from crossfade.demo.history import read_history
 from crossfade.demo.node import Node
-from crossfade.demo.pace import Pace
+from crossfade.demo.pace import FAST, FULL, Pace
 from crossfade.demo.processes import Children, DemoError
 from crossfade.demo.report import Record, Step
 from crossfade.demo.services import Callers, Services
@@ -104,6 +104,11 @@ class Production:
             f"{data['customers']:,} customers and {data['orders']:,} orders, two services, "
             "the gateway, callers"
         )
+        if self._pace is FAST:
+            self._story.tell(
+                f"--fast: fewer records and shorter stays than without it "
+                f"({FULL.customers:,} and {FULL.orders:,})"
+            )
         await self.children.open()
         await asyncio.to_thread(self._workplace.fill, self._pace, self._record.seed)
         await self.services.start()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crossfade.codec import encode
+from crossfade.control.cli.output import GREEN, RED, paint
 from crossfade.control.exit_codes import ExitCode
 from crossfade.demo.chaos import NO_CHAOS, plan_chaos
 from crossfade.demo.live_view import make_view
@@ -23,6 +24,9 @@ ENDS = {
     signal.SIGTERM: ExitCode.TERMINATED,
     signal.SIGHUP: ExitCode.TERMINATED,
 }
+
+VERDICT_WIDTH = 6
+COLOURS = {"held  ": GREEN, "BROKEN": RED}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +132,9 @@ class Run:
 
     def _result_lines(self) -> Iterator[str]:
         yield ""
-        yield from lines_of(self._record)
+        for line in lines_of(self._record):
+            verdict, rest = line[:VERDICT_WIDTH], line[VERDICT_WIDTH:]
+            yield paint(verdict, COLOURS[verdict]) + rest if verdict in COLOURS else line
         if not self._kept:
             return
         yield ""

@@ -20,8 +20,6 @@ class Board:
     """Share of each entity that the sweep has copied, in [0, 1]."""
     canary_percent: float = 0.0
     kills: int = 0
-    lines: list[str] = field(default_factory=list)
-    """The newest lines of the story."""
 
 
 class View(Protocol):
@@ -56,23 +54,16 @@ class Story:
 
     def chapter(self, title: str) -> None:
         """Something new begins."""
-        self._line(f"{self.seconds:6.1f} s  {title}")
+        self._view.tell(f"{self.seconds:6.1f} s  {title}")
 
     def tell(self, line: str) -> None:
         """A sentence of the present chapter."""
-        self._line(f"{'':10}{line}")
+        self._view.tell(f"{'':10}{line}")
 
     def typed(self, command: str) -> None:
         """The command that a user would type for what is done now."""
-        self._line(f"{'':10}$ crossfade {command}")
+        self._view.tell(f"{'':10}$ crossfade {command}")
 
     def refresh(self) -> None:
         """Show the board as it is now."""
         self._view.show(self.board)
-
-    def _line(self, line: str) -> None:
-        self.board.lines = [*self.board.lines, line][-LINES_KEPT:]
-        self._view.tell(line)
-
-
-LINES_KEPT = 12

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 
+import msgspec
+
 from crossfade.convergence.key_scan import KeyDifferences, in_order
 from crossfade.convergence.sides import EntityStores, Sides
 from crossfade.ledger.base import Ledger
@@ -98,7 +100,7 @@ def _note_found(rows: Rows, entity: str, keys: Iterable[Key], creator: Side, at:
         return
     for key in unknown:
         state = touched(rows.key(entity, key), rows.next_sequence(), DirtyReason.UNBOUND, at)
-        rows.set_key(replace(state, held_authority=creator))
+        rows.set_key(msgspec.structs.replace(state, held_authority=creator))
     if unknown and not migration.holds_keys:
         rows.set_migration(replace(migration, holds_keys=True))
 

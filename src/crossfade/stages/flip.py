@@ -17,7 +17,7 @@ from crossfade.errors import (
     UnreachableError,
 )
 from crossfade.ledger.base import Ledger
-from crossfade.ledger.rows import Rows
+from crossfade.ledger.rows import Rows, RowsQueries
 from crossfade.ledger.transitions.flips import (
     begin_flip,
     commit_flip,
@@ -79,6 +79,8 @@ class Flipper:
         self._hooks = hooks
         self._seams = seams
         self._options = options
+        self.is_alive: Callable[[int], bool] = _never
+        """Whether an intent's task runs in this process; set by the assembly."""
         self.left_behind: int | None = None
         """The flip row that could not be undone here, since the ledger failed; to be recovered."""
 
@@ -95,6 +97,7 @@ class Flipper:
 
         """
         current = self._ledger.migration.stage
+        await self._drain_unheld()
         change = _Change(decision, self._seams.clock.monotonic())
         begin = partial(begin_flip, wanted=wanted, decision=decision)
         try:
@@ -199,6 +202,27 @@ class Flipper:
             await self._seams.failpoint(f"flip.fenced_{side}")
         return await self._ledger.transact(partial(commit_flip, flip=flip, decision=decision))
 
+    async def _drain_unheld(self) -> None:
+        """Bring down what is open before any writer has to wait for it; bounded, never raises.
+
+        Intents that a dead node left are settled only after `answers_within`: a flip that began
+        before would hold writers all that time.
+        """
+        until = self._seams.clock.monotonic() + self._options.prepare_seconds_max
+        while self._seams.clock.monotonic() < until:
+            orphans, dirty = self._ledger.look(self._backlog)
+            if not orphans and dirty <= self._options.drain_keys_at_once:
+                return
+            if dirty > self._options.drain_keys_at_once:
+                await self._converge_page(until)
+            await self._seams.clock.sleep(self._options.drain_poll_seconds)
+
+    def _backlog(self, rows: RowsQueries) -> tuple[int, int]:
+        """Intents whose task runs nowhere, and dirty keys."""
+        intents = rows.intents(self._options.drain_page)
+        orphans = sum(not self.is_alive(intent.id) for intent in intents)
+        return orphans, rows.counts().dirty
+
     async def _drain(self, flip: Flip, current: Stage, until: float) -> None:
         """Converge until nothing is open; raises when the budget is spent."""
         while True:
@@ -278,3 +302,7 @@ def _as_refusal(error: CrossfadeError, current: Stage, wanted: Stage) -> Crossfa
     if isinstance(error, ChangedMeanwhileError | MoveRefusedError):
         return error
     return MoveRefusedError(current, wanted, [f"undone: {error}"])
+
+
+def _never(intent: int) -> bool:  # noqa: ARG001 - no intent runs where nobody said so
+    return False

@@ -11,6 +11,8 @@ class StageOptions:
     """Longest time that writers wait for a flip forward; over it the flip is undone."""
     rollback_pause_seconds_max: float = 10.0
     """The same for a roll-back, which is tried harder."""
+    prepare_seconds_max: float = 15.0
+    """Longest time that a flip waits for old intents and a backlog before it holds any writer."""
     drain_poll_seconds: float = 0.005
     """Pause between two looks at what is still open."""
     drain_keys_at_once: int = 32

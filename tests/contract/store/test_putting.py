@@ -269,3 +269,13 @@ async def test_a_large_batch_is_one_transaction(backend: Backend) -> None:
 
 async def _all(backend: Backend) -> dict[Key, Record]:
     return dict(await (await backend.open(SIMPLE)).read_range(EVERY_KEY, 1000))
+
+
+async def test_deleting_under_a_key_that_no_row_can_have_is_done(backend: Backend) -> None:
+    """The sides agree that there is nothing; the token is kept all the same."""
+    store = await backend.open(SIMPLE)
+
+    result = await store.put(("no number",), None, FENCE)
+
+    assert result.status is PutStatus.OK
+    assert await backend.database().highest_token() == FENCE.token

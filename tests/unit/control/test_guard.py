@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from crossfade.codec import decode
-from crossfade.control.api.guard import BODY_BYTES_MAX, Guard
+from crossfade.control.api.guard import BODY_BYTES_MAX, BodyTooLargeError, Guard
 
 TOKEN = "t" * 64
 GOOD = {
@@ -92,7 +92,5 @@ async def test_anything_else_is_refused_before_it_is_looked_at(
 async def test_the_bound_itself_is_allowed() -> None:
     """One byte more is not, whether or not its length was declared."""
     assert await Caller().ask(body=b"x" * BODY_BYTES_MAX) == 200
-    with pytest.raises(Exception, match="") as caught:
+    with pytest.raises(BodyTooLargeError):
         await Caller().ask(body=b"x" * (BODY_BYTES_MAX + 1))
-
-    assert type(caught.value).__name__ == "BodyTooLargeError"

@@ -39,11 +39,14 @@ def shape(name: str, *, nullable: bool = False) -> ColumnShape:
 
 
 def findings(
-    to_new: Mapping, *new_columns: ColumnShape, to_legacy: Mapping | None = None, **entity: Any
+    to_new: Mapping,
+    *new_columns: ColumnShape,
+    to_legacy: Mapping | None = None,
+    lossy: tuple[str, ...] = (),
 ) -> list[str]:
     """What is wrong with mapping legacy's records, in one line each."""
     back = to_legacy or (lambda row: {"id": row["id"], "name": row["title"]})
-    made = make_entity(to_new=to_new, to_legacy=back, **entity)
+    made = make_entity(to_new=to_new, to_legacy=back, lossy=lossy)
     holders = {Side.LEGACY: Holder("name"), Side.NEW: Holder("title", *new_columns)}
     found = check_mapping(made, holders, Side.LEGACY, RECORDS)
     assert not any("hidden" in one.message for one in found)

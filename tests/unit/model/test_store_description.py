@@ -31,6 +31,7 @@ def test_it_is_written_as_the_design_shows() -> None:
         ("pg://h/db?user=a&password=hunter2", "pg://h/db?user=a&password=***"),
         ("pg://u:a@b:c@h/db", "pg://u:***@h/db"),
         ("${env:NEW_DB}", "${env:NEW_DB}"),
+        ("pg://[u:hunter2@h/db", "(an unreadable URL)"),
     ],
 )
 def test_secrets_are_not_shown(url: str, shown: str) -> None:

@@ -17,6 +17,7 @@ from crossfade.errors import (
 )
 from crossfade.ledger.rows import LedgerIdentity
 from crossfade.ledger.transitions.flips import undo_flip
+from crossfade.ledger.transitions.intents import close_intent
 from crossfade.ledger.transitions.keys import mark_dirty
 from crossfade.model.key import Key
 from crossfade.model.key_state import DirtyReason
@@ -162,6 +163,24 @@ async def test_over_budget_nothing_has_changed(arrange: Callable[[Node], None]) 
     node.world.stores[Side.NEW].refuse = None
     _mark(node, KEY)
     await _assert_in_service(node, Stage.SHADOW)
+
+
+async def test_an_intent_that_nobody_carries_on_is_waited_for_before_writers_are_held() -> None:
+    """It is settled only after `answers_within`; holding writers all that time is no use."""
+    node = await _shadow()
+    node = make_node(node.world, stage_options=StageOptions(prepare_seconds_max=3.0))
+    node.world.services[Side.LEGACY].plan.append(Does.LOST)
+    await asyncio.gather(node.write(put_value(KEY, "fresh"), KEY), return_exceptions=True)
+    flip = asyncio.ensure_future(node.flipper.flip(Stage.LIVE, DECISION, BUDGET))
+
+    await node.world.clock.advance(2.0)
+    held_early = node.ledger.migration.flip is not None
+    (intent,) = node.ledger.look(lambda rows: rows.intents(10))
+    await node.ledger.transact(partial(close_intent, intent_id=intent.id, at=0.0))
+    await node.finish(flip)
+
+    assert not held_early
+    await _assert_in_service(node, Stage.LIVE)
 
 
 async def test_a_store_that_hangs_does_not_stretch_the_pause() -> None:

@@ -90,7 +90,7 @@ async def test_a_late_put_is_fenced_like_any_other(store: MemoryStore, fence: st
 
 async def test_a_refused_record_changes_nothing(store: MemoryStore) -> None:
     """`refuse` stands for a CHECK of somebody's schema."""
-    store.refuse = lambda key, record: "too long" if len(record["name"]) > 3 else None
+    store.refuse = lambda _, record: "too long" if len(record["name"]) > 3 else None
 
     put = await store.put((1,), {"name": "long name"}, Fence(1, 1))
     many = await store.put_many([((2,), {"name": "ok"}), ((3,), {"name": "no no"})], Fence(1, 1))

@@ -1,6 +1,7 @@
 """Every way in which a database fails: bounded, told apart, and never with a row's values."""
 
 import asyncio
+import shutil
 import sqlite3
 from pathlib import Path
 
@@ -97,18 +98,18 @@ async def test_a_commit_that_fails_otherwise_has_an_unknown_outcome(
         assert (await store.put((1,), {"Name": "a"}, FENCE)).status is PutStatus.OK
 
 
-async def test_a_file_that_vanished_is_unreachable(thing: SqlTable) -> None:
+async def test_a_file_that_vanished_is_unreachable(thing: SqlTable, tmp_path: Path) -> None:
     """Not silently written to under its removed name."""
     async with opened_store(thing) as store:
         await store.put((1,), {"Name": "a"}, FENCE)
-        Path(thing.url).rename(f"{thing.url}.moved")
+        shutil.move(thing.url, tmp_path / "moved.db")
 
         with pytest.raises(StoreUnreachableError, match="is gone"):
             await store.put((2,), {"Name": "b"}, FENCE)
         with pytest.raises(StoreUnreachableError, match="is gone"):
             await store.read((1,))
 
-        Path(f"{thing.url}.moved").rename(thing.url)
+        shutil.move(tmp_path / "moved.db", thing.url)
         assert await store.read((1,)) == {"Id": 1, "Name": "a"}
 
 
@@ -116,10 +117,10 @@ async def test_a_restored_file_is_noticed(thing: SqlTable, tmp_path: Path) -> No
     """What is put goes into the file of that name, whose epoch is its own."""
     backup = tmp_path / "backup.db"
     async with opened_store(thing) as store:
-        backup.write_bytes(Path(thing.url).read_bytes())
+        shutil.copyfile(thing.url, backup)
         run(backup, "UPDATE crossfade_epoch SET epoch = 0")
         await store.put((1,), {"Name": "a"}, FENCE)
-        backup.replace(thing.url)
+        shutil.move(backup, thing.url)
 
         result = await store.put((2,), {"Name": "b"}, FENCE)
 
@@ -141,12 +142,9 @@ async def test_tables_that_were_dropped_under_way_are_told_apart(thing: SqlTable
 
 async def test_a_damaged_file_is_no_unreachable_one(thing: SqlTable) -> None:
     """Trying again would not help."""
-    path = Path(thing.url)
     async with opened_store(thing) as store:
         await store.put_many([((number,), {"Name": "x" * 500}) for number in range(200)], FENCE)
-    damaged = bytearray(path.read_bytes())
-    damaged[4096:] = b"\xaa" * (len(damaged) - 4096)
-    path.write_bytes(damaged)
+    _damage(Path(thing.url))
 
     database = SqlDatabase(thing.url, migration="shop")
     with pytest.raises(StoreError, match="is damaged"):
@@ -239,3 +237,10 @@ async def test_our_connections_wait_for_the_disk(thing: SqlTable) -> None:
         found = await database.connections.write(lambda: settings)  # type: ignore[arg-type,return-value]
 
     assert found == [2, 1, 5000]
+
+
+def _damage(path: Path) -> None:
+    """Overwrite everything but the first page."""
+    damaged = bytearray(path.read_bytes())
+    damaged[4096:] = b"\xaa" * (len(damaged) - 4096)
+    path.write_bytes(damaged)

@@ -264,3 +264,30 @@ async def _statements_of(store: object, path: Path) -> list[str]:
         connection.close()
     assert len(found) == 200
     return statements
+
+
+async def test_a_key_that_is_no_text_is_refused_everywhere(path: Path) -> None:
+    """A lone surrogate cannot be sent to the database, not even to the fence."""
+    run(path, "CREATE TABLE Thing (Code TEXT PRIMARY KEY NOT NULL)")
+    async with opened_store(SqlTable(str(path), "Thing", key="Code")) as store:
+        results = [
+            await store.put(("\ud800",), {}, FENCE),
+            await store.put(("\ud800",), None, FENCE),
+            await store.raise_token(("\ud800",), FENCE),
+        ]
+
+        assert [result.status for result in results] == [PutStatus.REFUSED] * 3
+        assert await store.read(("\ud800",)) is None
+
+
+async def test_parents_are_not_deleted_under_rows_that_point_to_them(path: Path) -> None:
+    """Foreign keys are checked for what we write, as the service's own connections do."""
+    run(
+        path,
+        "CREATE TABLE Thing (Id INTEGER PRIMARY KEY, Other INTEGER REFERENCES Other (Id))",
+        "INSERT INTO Other VALUES (1)",
+        "INSERT INTO Thing VALUES (1, 1)",
+    )
+    async with opened_store(SqlTable(str(path), "Other", key="Id")) as store:
+        assert (await store.put((1,), None, FENCE)).status is PutStatus.FOREIGN_KEY
+        assert await store.read((1,)) == {"Id": 1}

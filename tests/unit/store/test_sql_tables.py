@@ -174,7 +174,7 @@ async def test_a_wrong_file_is_named(tmp_path: Path, url: str, message: str) -> 
 )
 def test_a_url_that_names_no_file_is_refused_without_its_password(url: str) -> None:
     """Before anything is opened."""
-    with pytest.raises(ConfigurationError, match="sqlite:///path/to/file.db") as caught:
+    with pytest.raises(ConfigurationError, match="Write sqlite:///path/to/file") as caught:
         SqlDatabases("shop").at(url)
 
     assert "hunter2" not in str(caught.value)

@@ -123,7 +123,7 @@ def _follow(desk: Desk, wanted: set[str]) -> None:
         follow(desk, lambda: _progress(desk.look("backfill"), wanted))
     except KeyboardInterrupt:
         note(
-            "\na running node goes on with it (`crossfade backfill pause` stops it); without one "
+            "a running node goes on with it (`crossfade backfill pause` stops it); without one "
             "`crossfade backfill start` goes on from here"
         )
         raise

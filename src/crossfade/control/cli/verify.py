@@ -68,7 +68,7 @@ def _followed(desk: Desk) -> dict[str, Any]:
         follow(desk, lambda: _progress(desk.look("verification")))
     except KeyboardInterrupt:
         note(
-            "\na running node goes on with it (`crossfade verify --stop` ends it); without one "
+            "a running node goes on with it (`crossfade verify --stop` ends it); without one "
             "`crossfade verify` begins anew"
         )
         raise
