@@ -7,7 +7,7 @@ from enum import Enum
 from functools import partial
 
 from crossfade.convergence.key_counter import KeyCounter
-from crossfade.convergence.key_holds import HOLD_SECONDS_MAX, KeyHolds
+from crossfade.convergence.key_holds import HOLD_SECONDS_MAX, POLL_SECONDS, KeyHolds
 from crossfade.convergence.options import ConvergenceOptions
 from crossfade.convergence.sides import EntityStores, Sides
 from crossfade.errors import MappingError, StoreError, StoreOutcomeUnknownError
@@ -64,9 +64,6 @@ class Effect:
 
 Observer = Callable[[Effect], None]
 
-IDLE_POLL_SECONDS = 0.002
-"""How often a held key is looked at until its last write has ended."""
-
 
 class Convergence:
     """The one procedure that makes keys clean (PROTOCOL.md `converge`)."""
@@ -78,7 +75,8 @@ class Convergence:
         self._sides = sides
         self._hooks = hooks
         self._seams = seams
-        self._node = node
+        self.node = node
+        """Who owns the leases that are taken here."""
         self.options = ConvergenceOptions()
         self.key_holds = KeyHolds(seams.clock)
         self._touched = KeyCounter()
@@ -100,16 +98,30 @@ class Convergence:
             LedgerUnavailableError: nothing is known to have changed.
 
         """
-        if self._touched.count(entity, key) < self.options.hot_key_tries:
+        if not self.is_hot(entity, key):
             return await self._attempt(entity, key, observer)
         began = self._seams.clock.monotonic()
-        async with self.key_holds.hold(entity, key):
+        with self.key_holds.hold(entity, key):
             await self._until_idle(entity, key, began + HOLD_SECONDS_MAX / 2)
             end = await self._attempt(entity, key, observer)
         # A hold that did not help (a write in doubt stays open) is not repeated at once.
         self._touched.forget(entity, key)
         held_ms = (self._seams.clock.monotonic() - began) * 1000
         self._hooks.emit(HotKeyHeld(entity, held_ms))
+        return end
+
+    def is_hot(self, entity: str, key: Key) -> bool:
+        """Whether attempts on the key failed so often that writers are held for the next one."""
+        return self._touched.count(entity, key) >= self.options.hot_key_tries
+
+    async def converge_leased(
+        self, grant: LeaseGrant, *, observer: Observer | None = None
+    ) -> ConvergeEnd:
+        """One attempt under a lease that was taken already; else like `converge`."""
+        # Crash here: the key stays dirty and leased; the next attempt takes a higher token.
+        await self._seams.failpoint("converge.leased")
+        end = await self._copy(self._sides.entities[grant.entity], grant, observer)
+        self._count(grant.entity, grant.key, end)
         return end
 
     async def _until_idle(self, entity: str, key: Key, until: float) -> None:
@@ -120,29 +132,25 @@ class Convergence:
         while self._ledger.look(lambda rows: rows.key(entity, key)).open_intents:
             if self._seams.clock.monotonic() >= until:
                 return
-            await self._seams.clock.sleep(IDLE_POLL_SECONDS)
+            await self._seams.clock.sleep(POLL_SECONDS)
 
     async def _attempt(self, entity: str, key: Key, observer: Observer | None) -> ConvergeEnd:
-        """Lease, copy, release; counts how it ended."""
-        stores = self._sides.entities[entity]
-        grant = await self._lease(entity, key)
-        end = ConvergeEnd.NOTHING
+        """Lease, copy, release."""
+        at = self._seams.clock.now().timestamp()
+        lease = partial(take_lease, entity=entity, key=key, owner=self.node, at=at)
+        grant = await self._ledger.transact(lease)
         if grant is not None:
-            end = await self._copy(stores, grant, observer)
+            return await self.converge_leased(grant, observer=observer)
+        self._count(entity, key, ConvergeEnd.NOTHING)
+        return ConvergeEnd.NOTHING
+
+    def _count(self, entity: str, key: Key, end: ConvergeEnd) -> None:
+        """How attempts on the key end decides how the next one is made."""
         if end is ConvergeEnd.TOUCHED:
             self._touched.add(entity, key)
         elif end in _SETTLED:
             self._touched.forget(entity, key)
             self._blocks.forget(entity, key)
-        return end
-
-    async def _lease(self, entity: str, key: Key) -> LeaseGrant | None:
-        at = self._seams.clock.now().timestamp()
-        lease = partial(take_lease, entity=entity, key=key, owner=self._node, at=at)
-        grant = await self._ledger.transact(lease)
-        # Crash here: the key stays dirty and leased; the next attempt takes a higher token.
-        await self._seams.failpoint("converge.leased")
-        return grant
 
     async def _copy(
         self, stores: EntityStores, grant: LeaseGrant, observer: Observer | None

@@ -15,5 +15,7 @@ class ExecutionOptions:
     """Writes that may wait at once; one more is refused at once."""
     reroutes_max: int = 4
     """How often a read is routed anew because the stage or its key changed under way."""
-    followers_max: int = 2000
-    """Writes that may be answered and not yet converged inline; above, the reconciler does it."""
+    followers_max: int = 256
+    """Writes that may be answered and not yet converged inline; above, the reconciler does it,
+    and nothing is replayed. A mirror that cannot follow so costs callers nothing, and memory is
+    bounded; few enough that a lease is seldom old before its key's turn comes."""

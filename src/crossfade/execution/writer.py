@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Generic
 
-from crossfade.convergence.converge import Convergence
+from crossfade.convergence.converge import Convergence, Observer
 from crossfade.errors import (
     CrossfadeError,
     KeyHeldError,
@@ -15,17 +15,18 @@ from crossfade.errors import (
     WritesHeldError,
 )
 from crossfade.execution.calls import SERVE, AnswerT, CallFailedError, CallTag, Request
+from crossfade.execution.closing import Closed, close_and_lease
 from crossfade.execution.options import ExecutionOptions
-from crossfade.execution.replaying import NOT_REPLAYED, Replaying
+from crossfade.execution.replaying import NOT_REPLAYED, Replayed, Replaying
 from crossfade.execution.standing import is_held
 from crossfade.execution.untracked import UntrackedWrites
 from crossfade.ledger.base import Ledger
+from crossfade.ledger.rows import Rows
 from crossfade.ledger.transitions.intents import (
     OpenedIntent,
     WriteRequest,
     bind_intent,
     close_intent,
-    close_replayed,
     doubt_intent,
     open_intent,
 )
@@ -33,7 +34,7 @@ from crossfade.model.intent import Doubt, Intent
 from crossfade.model.key import Key
 from crossfade.model.operation import MirrorWhen
 from crossfade.model.plan import KeyStanding, WritePlan, plan_write
-from crossfade.observability.events import WorkerFailed, WriteUnknown
+from crossfade.observability.events import ReplaySkipped, WorkerFailed, WriteUnknown
 from crossfade.observability.hooks import Hooks
 from crossfade.seams.bundle import Seams
 
@@ -57,6 +58,7 @@ class Writer(Generic[AnswerT]):
         self._seams = seams
         self._node = node
         self._waiting = 0
+        self._following = 0
         self._alive: set[int] = set()
         self.options = ExecutionOptions()
         self.untracked: UntrackedWrites | None = None
@@ -135,16 +137,20 @@ class Writer(Generic[AnswerT]):
         operation = request.operation
         wanted = WriteRequest(operation.entity, request.keys, operation.name, self._node)
         at = self._seams.clock.now().timestamp()
+        opening = partial(self._open_alive, request=wanted, at=at)
         while True:
             try:
-                opened = await self._ledger.transact(partial(open_intent, request=wanted, at=at))
+                return await self._ledger.transact(opening)
             except WritesHeldError:
                 plan = await self._planned(request, until)
                 if not plan.tracked:
                     raise
-                continue
-            self._alive.add(opened.intent.id)
-            return opened
+
+    def _open_alive(self, rows: Rows, request: WriteRequest, at: float) -> OpenedIntent:
+        """Alive before anybody can see the intent: a resolver must never take it for orphaned."""
+        opened = open_intent(rows, request, at)
+        self._alive.add(opened.intent.id)
+        return opened
 
     async def _run(
         self, request: Request[AnswerT], until: float, reply: "asyncio.Future[AnswerT]"
@@ -262,28 +268,60 @@ class Writer(Generic[AnswerT]):
         self, request: Request[AnswerT], opened: OpenedIntent, intent: Intent, answer: AnswerT
     ) -> None:
         """Replay where wanted, close the intent, converge its keys."""
-        replayed = NOT_REPLAYED
-        wanted = request.operation.replay and request.replayable
+        self._following += 1
+        try:
+            replayed = await self._replay(request, opened, intent, answer)
+            if replayed.doubtful:
+                await self._doubt(intent, Doubt.MIRROR)
+                return
+            # Crash here: a replay may have reached the mirror; the intent is still open.
+            await self._seams.failpoint("writer.replayed")
+            await self._settle(request, replace(opened, intent=intent), replayed)
+        finally:
+            self._following -= 1
+
+    async def _replay(
+        self, request: Request[AnswerT], opened: OpenedIntent, intent: Intent, answer: AnswerT
+    ) -> Replayed:
+        """Ask the mirror to do the same, where that can teach anything."""
+        operation = request.operation
         # A side that became the authority is written by nothing but its own writes.
-        if wanted and opened.agreed and self._route_holds(opened):
-            replayed = await self._replaying.replay(request, intent, answer)
-        if replayed.doubtful:
-            await self._doubt(intent, Doubt.MIRROR)
-            return
-        # Crash here: a replay may have reached the mirror; the intent is still open.
-        await self._seams.failpoint("writer.replayed")
+        wanted = operation.replay and request.replayable and opened.agreed
+        if not wanted or not self._route_holds(opened):
+            return NOT_REPLAYED
+        if self._falls_behind():
+            self._hooks.emit(ReplaySkipped(operation.name, "the mirror does not keep up"))
+            return NOT_REPLAYED
+        return await self._replaying.replay(request, intent, answer)
+
+    async def _settle(
+        self, request: Request[AnswerT], opened: OpenedIntent, replayed: Replayed
+    ) -> None:
+        """Close the intent and converge its keys, or leave them to the reconciler."""
+        entity, keys = opened.intent.entity, opened.intent.keys
+        left = replayed.observer is None and self._falls_behind()
+        hot = any(self._convergence.is_hot(entity, key) for key in keys)
+        owner = None if left or hot else self._node
         at = self._seams.clock.now().timestamp()
-        ended = replace(opened, intent=intent)
-        keys, undisturbed = await self._ledger.transact(
-            partial(close_replayed, opened=ended, at=at)
-        )
-        # Crash here: the keys are dirty; the reconciler converges them.
+        closing = partial(close_and_lease, opened=opened, owner=owner, at=at)
+        closed = await self._ledger.transact(closing)
+        # Crash here: the keys are dirty, one may be leased; the reconciler converges them.
         await self._seams.failpoint("writer.closed")
-        observer = self._replaying.judged(request.operation, replayed) if undisturbed else None
-        if observer is None and self._seams.tasks.count() > self.options.followers_max:
+        judged = self._replaying.judged
+        observer = judged(request.operation, replayed) if closed.undisturbed else None
+        if not left:
+            await self._converge(entity, closed, observer)
+
+    async def _converge(self, entity: str, closed: Closed, observer: Observer | None) -> None:
+        if closed.grant is not None:
+            await self._convergence.converge_leased(closed.grant, observer=observer)
             return
-        for key in keys:
-            await self._convergence.converge(intent.entity, key, observer=observer)
+        for key in closed.keys:
+            await self._convergence.converge(entity, key, observer=observer)
+
+    def _falls_behind(self) -> bool:
+        """Whether so many answered writes wait for the mirror that shadow work is shed."""
+        return self._following > self.options.followers_max
 
     async def _close(self, intent: Intent) -> tuple[Key, ...]:
         at = self._seams.clock.now().timestamp()

@@ -10,9 +10,12 @@ Key = tuple[KeyPart, ...]
 """What identifies one thing of an entity; one part a key column, in the declared order."""
 
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
+
 def encode_key(key: Key) -> str:
     """The key as compact JSON text, `[17]` or `["de",17]`; equal keys give equal text."""
-    return json.dumps(list(key), ensure_ascii=False, separators=(",", ":"))
+    return _ENCODER.encode(key)
 
 
 def decode_key(text: str) -> Key:

@@ -56,7 +56,10 @@ def test_an_unknown_setting(shop: Shop) -> None:
         (('"city": row["City"], ', ""), "legacy.City does not survive"),
         (('row["Credit"] * 100', 'row["Credits"] * 100'), "raised KeyError"),
         (("round(row[", "int(row["), "legacy.Credit does not survive"),
-        (('"note": row["Note"]', '"note": __import__("uuid").uuid4().hex'), "another result the second time"),
+        (
+            ('"note": row["Note"]', '"note": __import__("uuid").uuid4().hex'),
+            "another result the second time",
+        ),
         (("${env:LEGACY_DB}", "${env:NOT_SET}"), "NOT_SET is not set"),
         (('"${env:LEGACY_DB}"', '"sqlite:////no/such.db"'), "/no/such.db"),
         (('"${env:LEGACY_DB}"', '"oracle://x"'), "oracle"),

@@ -29,7 +29,9 @@ def _names_of(argument: ast.expr) -> Iterator[str]:
     match argument:
         case ast.Constant(value=str(name)):
             yield name
-        case ast.JoinedStr(values=[ast.Constant(value=str(start)), ast.FormattedValue(value=ast.Name(id="side"))]):
+        case ast.JoinedStr(
+            values=[ast.Constant(value=str(start)), ast.FormattedValue(value=ast.Name(id="side"))]
+        ):
             yield from (f"{start}{side}" for side in Side)
         case _:
             raise AssertionError(f"write the name of a failpoint out: {ast.unparse(argument)}")

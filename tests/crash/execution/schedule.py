@@ -62,7 +62,7 @@ class Schedule:
             await node.stop()
             node = make_node(self.world, dead_nodes=True)
             self._prepare(node)
-            await node.flipper.recover(DECISION)
+            await self._tried(node.flipper.recover(DECISION))
         await self._end(node)
 
     async def _start(self) -> Node:
@@ -160,9 +160,7 @@ class Schedule:
         if made is not None:
             self.history.add_write(made, write)
 
-    async def _note(
-        self, node: Node, caller: "asyncio.Future[Any]", write: Write
-    ) -> Key | None:
+    async def _note(self, node: Node, caller: "asyncio.Future[Any]", write: Write) -> Key | None:
         """Keep what the caller was told, if it lived to hear it."""
         result = (await asyncio.gather(caller, return_exceptions=True))[0]
         if node.life.dead:

@@ -34,7 +34,10 @@ def test_what_one_register_could_answer_is_right(writes: list[Write], reads: lis
     [
         ([ONE, TWO], [Read("one", 5, 6)]),
         ([ONE, TWO], [Read("two", 5, 6), Read("one", 7, 8)]),
-        ([Write("a", 1, 9), Write("b", 1, 9)], [Read("a", 2, 3), Read("b", 4, 5), Read("a", 6, 7)]),
+        (
+            [Write("a", 1, 9), Write("b", 1, 9)],
+            [Read("a", 2, 3), Read("b", 4, 5), Read("a", 6, 7)],
+        ),
         ([ONE, IN_DOUBT], [Read("doubt", 3, 4), Read("one", 5, 6)]),
         ([ONE], [Read("nowhere", 3, 4)]),
         ([Write("no", 1, refused=True)], [Read("no", 3, 4)]),

@@ -1,4 +1,4 @@
-"""The backfill copies everything once, beside live writes, and can be paused, cut off and renewed."""
+"""The backfill copies everything once, beside live writes; it can be paused, cut off, renewed."""
 
 import asyncio
 from dataclasses import replace
@@ -263,7 +263,7 @@ async def test_a_cancelled_sweep_goes_on_where_it_was() -> None:
     await workers.start_sweep()
     task = asyncio.ensure_future(workers.backfill.run())
     while not coverage_of(world):
-        await asyncio.sleep(0)
+        await world.clock.settle(1)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     await workers.node.tasks.cancel_all()
@@ -418,7 +418,7 @@ async def test_a_failure_is_told_and_tried_again() -> None:
     await asyncio.gather(task, return_exceptions=True)
 
     assert (_agrees(world), is_covered(world)) == (True, True)
-    reasons = [one.reason for one in workers.node.events_of(WorkerFailed)]
+    reasons = [one.reason for one in workers.node.events if isinstance(one, WorkerFailed)]
     assert reasons == ["connection refused", "RuntimeError: the driver is broken"]
 
 

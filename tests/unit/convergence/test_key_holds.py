@@ -3,14 +3,13 @@
 import asyncio
 
 from crossfade.convergence.converge import ConvergeEnd
-from crossfade.convergence.key_holds import HOLD_SECONDS_MAX, KeyHolds
+from crossfade.convergence.key_holds import HOLD_SECONDS_MAX, POLL_SECONDS, KeyHolds
 from crossfade.convergence.options import ConvergenceOptions
 from crossfade.ledger.transitions.keys import mark_dirty
 from crossfade.model.key import Key
 from crossfade.model.key_state import DirtyReason
 from crossfade.model.side import Side
 from crossfade.observability.events import HotKeyHeld
-from crossfade.seams.clock import SystemClock
 from crossfade.testing.manual_clock import ManualClock
 from tests.builders import CUSTOMERS, Node
 from tests.fake_services import Does, put_value
@@ -19,54 +18,50 @@ from tests.settling import assert_agreed, drain, settle, start_shadow
 KEY: Key = (1,)
 
 
-async def _turns(count: int = 5) -> None:
-    for _ in range(count):
-        await asyncio.sleep(0)
-
-
 async def test_writers_of_a_held_key_wait_until_it_is_free() -> None:
     """Others go on at once."""
-    holds = KeyHolds(ManualClock())
+    clock = ManualClock()
+    holds = KeyHolds(clock)
 
-    async with holds.hold(CUSTOMERS, KEY):
+    with holds.hold(CUSTOMERS, KEY):
         waiter = asyncio.ensure_future(holds.wait(CUSTOMERS, (KEY,)))
         await holds.wait(CUSTOMERS, ((2,),))
         await holds.wait(CUSTOMERS, ())
-        await _turns()
+        await clock.advance(HOLD_SECONDS_MAX / 2)
         held = not waiter.done()
-    await waiter
+    await clock.advance(POLL_SECONDS)
 
-    assert held
+    assert (held, waiter.done()) == (True, True)
 
 
 async def test_nobody_waits_longer_than_the_bound() -> None:
-    """A converger that hangs costs a writer 50 ms, once."""
-    clock = SystemClock()
+    """A converger that hangs costs a writer 50 ms, and the next one nothing."""
+    clock = ManualClock()
     holds = KeyHolds(clock)
-    began = clock.monotonic()
 
-    async with holds.hold(CUSTOMERS, KEY):
-        await holds.wait(CUSTOMERS, (KEY,))
-        waited = clock.monotonic() - began
+    with holds.hold(CUSTOMERS, KEY):
+        waiter = asyncio.ensure_future(holds.wait(CUSTOMERS, (KEY,)))
+        await clock.advance(HOLD_SECONDS_MAX * 0.99)
+        early = waiter.done()
+        await clock.advance(HOLD_SECONDS_MAX * 0.02)
         await holds.wait(CUSTOMERS, (KEY,))
 
-    assert HOLD_SECONDS_MAX * 0.8 <= waited < HOLD_SECONDS_MAX * 10
-    await holds.wait(CUSTOMERS, (KEY,))
+    assert (early, waiter.done()) == (False, True)
 
 
 async def test_a_writer_that_gives_up_waiting_leaves_no_trace() -> None:
     """Its caller was cancelled; the next one waits and goes on as usual."""
-    holds = KeyHolds(ManualClock())
+    clock = ManualClock()
+    holds = KeyHolds(clock)
 
-    async with holds.hold(CUSTOMERS, KEY):
+    with holds.hold(CUSTOMERS, KEY):
         gone = asyncio.ensure_future(holds.wait(CUSTOMERS, (KEY,)))
         stays = asyncio.ensure_future(holds.wait(CUSTOMERS, (KEY,)))
-        await _turns()
+        await clock.settle()
         gone.cancel()
-    await asyncio.gather(gone, return_exceptions=True)
-    await stays
+    await clock.advance(POLL_SECONDS)
 
-    assert gone.cancelled()
+    assert (gone.cancelled(), stays.done()) == (True, True)
 
 
 def _mark(node: Node) -> None:

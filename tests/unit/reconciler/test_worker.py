@@ -44,7 +44,9 @@ async def test_the_oldest_comes_first() -> None:
     workers = make_workers(world, reconciler=options)
     order: list[object] = []
     reads = world.faults[Side.NEW]
-    reads.choose = lambda kind: order.append(len(world.values(Side.NEW))) if kind == "put" else None
+    reads.choose = lambda kind: (
+        order.append(len(world.values(Side.NEW))) if kind == "put" else None
+    )
 
     await workers.reconciler.step()
 
@@ -214,7 +216,7 @@ async def test_an_unexpected_error_is_told_and_is_not_the_end() -> None:
     await asyncio.gather(task, return_exceptions=True)
 
     assert world.counts().dirty == 0
-    reasons = [one.reason for one in workers.node.events_of(WorkerFailed)]
+    reasons = [one.reason for one in workers.node.events if isinstance(one, WorkerFailed)]
     assert "RuntimeError: the driver is broken" in reasons
     assert any("disk is full" in reason for reason in reasons)
 

@@ -12,6 +12,6 @@ app = App(
 
 for section, commands in SECTIONS.items():
     for command in commands:
-        app.command(command.import_path, name=command.name, help=command.help, group=section)
+        app.command(command.import_path, name=command.name, group=section)
 
 app.register_install_completion_command(help="Write completions for your shell to its files.")

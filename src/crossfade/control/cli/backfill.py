@@ -39,7 +39,9 @@ def start(
     """Copy all records of entities, in chunks, while traffic flows; or go on where it stopped.
 
     Rows that cannot be copied are quarantined, never dropped: then it ends with 7. Ctrl-C leaves
-    everything as far as it came. For example:
+    everything as far as it came.
+
+    For example:
 
         crossfade backfill start --rows-per-second 2000
     """

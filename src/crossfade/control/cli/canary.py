@@ -43,7 +43,9 @@ def set_canary(
 ) -> None:
     """Serve the reads of so many percent of an entity's keys from new.
 
-    The same keys stay in the share when it grows; only keys that agree are served. For example:
+    The same keys stay in the share when it grows; only keys that agree are served.
+
+    For example:
 
         crossfade canary set customer 5
     """

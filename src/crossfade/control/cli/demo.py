@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 
-def demo(
+def demo(  # noqa: PLR0913 - one argument an option
     *,
     fast: Annotated[
         bool, Parameter(negative="", help="At most 30 seconds instead of 90.")
@@ -29,7 +29,9 @@ def demo(
 ) -> int:
     """Start two real services that differ, and move one to the other while traffic flows.
 
-    Ends with 0 only if every promise held. For example:
+    Ends with 0 only if every promise held.
+
+    For example:
 
         crossfade demo --fast
     """

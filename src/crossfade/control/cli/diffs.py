@@ -48,6 +48,7 @@ def show_diff(fingerprint: Fingerprint, /, *, everywhere: Everywhere = EVERYWHER
     """Show one kind of difference field by field, with samples.
 
     Values are shown only for fields that the definition lists in Compare(show=...).
+
     For example:
 
         crossfade diffs show 3f9a

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from crossfade.control.cli.everywhere import EVERYWHERE, Everywhere, Project
-from crossfade.control.cli.output import GREEN, RED, YELLOW, harmless, paint, show
+from crossfade.control.cli.output import GREEN, RED, YELLOW, counted, harmless, paint, show
 from crossfade.control.cli.progress import Telltale
 from crossfade.control.exit_codes import ExitCode
 
@@ -32,7 +32,9 @@ def doctor(
     """Check the definition, both services, both databases, the ledger and the mappings.
 
     Changes nothing, unless --apply is given. Ends with 3 where something is not as it must be,
-    with 4 where something does not answer. For example:
+    with 4 where something does not answer.
+
+    For example:
 
         crossfade doctor --apply
     """
@@ -72,6 +74,7 @@ def _lines(document: dict[str, Any]) -> Iterator[str]:
 
 def _verdict(document: dict[str, Any]) -> str:
     if not document["healthy"]:
-        return f"{document['problems']} problems. Mend them, then run `crossfade doctor` again."
-    told = f" ({document['warnings']} warnings)" if document["warnings"] else ""
+        problems = counted(document["problems"], "problem")
+        return f"{problems}. Mend what is wrong, then run `crossfade doctor` again."
+    told = f" ({counted(document['warnings'], 'warning')})" if document["warnings"] else ""
     return f"All is well{told}. Next: `crossfade up`."

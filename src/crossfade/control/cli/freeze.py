@@ -25,7 +25,9 @@ def freeze(
 ) -> None:
     """Hold all writes, in any stage; survives a restart. Reads go on.
 
-    Writers wait a moment, then get 503 with Retry-After. For example:
+    Writers wait a moment, then get 503 with Retry-After.
+
+    For example:
 
         crossfade freeze --reason "restoring a backup"
         crossfade freeze --off

@@ -54,7 +54,9 @@ def init(  # noqa: PLR0913 - one argument an option
 ) -> ExitCode:
     """Write a migration.py and a crossfade.toml to start from; never over what is there.
 
-    Tables and columns that seem to be the same are paired; you look over the rest. For example:
+    Tables and columns that seem to be the same are paired; you look over the rest.
+
+    For example:
 
         crossfade init --legacy http://127.0.0.1:8401 --new http://127.0.0.1:8402
     """

@@ -47,7 +47,9 @@ def adopt(
 ) -> None:
     """Make the stores obey this ledger: it was restored from a copy, or theirs is gone.
 
-    Everything has to be copied and verified again. No node may run. For example:
+    Everything has to be copied and verified again. No node may run.
+
+    For example:
 
         crossfade ledger adopt 3f6c0d2ab1b54a4c9e7f00aa12bc34de --reason "restored from backup"
     """

@@ -20,7 +20,9 @@ def plan(
 ) -> ExitCode:
     """What a move would do, its gates with their evidence, and what is in its way.
 
-    Ends with 0 where the move is possible now, with 5 where a gate is red. For example:
+    Ends with 0 where the move is possible now, with 5 where a gate is red.
+
+    For example:
 
         crossfade plan live
     """

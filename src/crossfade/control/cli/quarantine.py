@@ -76,7 +76,9 @@ def retry(
 ) -> ExitCode:
     """Try to copy keys again, once the record or the mapping was mended.
 
-    Ends with 7 where some still cannot converge. For example:
+    Ends with 7 where some still cannot converge.
+
+    For example:
 
         crossfade quarantine retry customer --all
     """

@@ -28,7 +28,9 @@ def repair(
 ) -> ExitCode:
     """Copy keys from the authority to the mirror again; a key that is no more is deleted there.
 
-    Ends with 7 where some did not converge. For example:
+    Ends with 7 where some did not converge.
+
+    For example:
 
         crossfade repair customer 17 18
     """

@@ -28,7 +28,9 @@ def retire(
 ) -> None:
     """End the write-back to legacy, for good: after this there is no way back.
 
-    Takes crossfade's two tables out of the databases. For example:
+    Takes crossfade's two tables out of the databases.
+
+    For example:
 
         crossfade retire --yes shop
     """

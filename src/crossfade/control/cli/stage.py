@@ -14,7 +14,7 @@ from crossfade.control.cli.everywhere import (
     Everywhere,
     Project,
 )
-from crossfade.control.cli.output import harmless, moment, show, table
+from crossfade.control.cli.output import counted, harmless, moment, show, table
 from crossfade.control.cli.plan import plan_lines
 from crossfade.control.exit_codes import ExitCode
 from crossfade.control.requests import MoveAsked
@@ -151,7 +151,8 @@ def _moved_lines(document: dict[str, Any]) -> Iterator[str]:
     if document["pause_ms"]:
         yield f"Writers waited {document['pause_ms']:.0f} ms."
     if document["held_keys"]:
-        yield f"{document['held_keys']} keys are held: see `crossfade dirty --held`."
+        held = counted(document["held_keys"], "key")
+        yield f"Held after the forced roll-back: {held}. See `crossfade dirty --held`."
 
 
 def _history_lines(document: dict[str, Any]) -> list[str]:

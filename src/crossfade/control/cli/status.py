@@ -7,7 +7,7 @@ from cyclopts import Parameter
 
 from crossfade.control.cli.desk import looking
 from crossfade.control.cli.everywhere import EVERYWHERE, Everywhere, Project
-from crossfade.control.cli.output import BOLD, YELLOW, paint, show, table
+from crossfade.control.cli.output import BOLD, YELLOW, counted, paint, show, table
 from crossfade.control.cli.watching import watch
 
 ANSWERS = {
@@ -31,7 +31,9 @@ def status(
 ) -> None:
     """Where the migration stands, what is open, and what to do next.
 
-    Asks the running node, else reads the ledger. For example:
+    Asks the running node, else reads the ledger.
+
+    For example:
 
         crossfade status --watch
     """
@@ -121,9 +123,11 @@ def _open_work(totals: dict[str, Any]) -> Iterator[str]:
 
 
 def _differences(found: dict[str, Any]) -> Iterator[str]:
-    told = f"{found['matched']} matched" if found["matched"] else "none yet"
+    told = f"{found['matched']:,} matched"
     if found["open"]:
-        told = f"{told}, {found['open']} differ in {found['open_kinds']} ways"
+        told = f"{told}, {found['open']:,} differed ({counted(found['open_kinds'], 'kind')})"
+    elif not found["matched"]:
+        told = "none yet"
     yield f"Comparisons: {told}."
 
 

@@ -29,7 +29,9 @@ def up(
     """Run the gateway, the workers and the control API until Ctrl-C or SIGTERM.
 
     Send your callers to the gateway; whatever crossfade does not know passes to legacy as it is.
-    Requests under way are answered before it ends. For example:
+    Requests under way are answered before it ends.
+
+    For example:
 
         crossfade up --gateway-port 8400
     """

@@ -38,7 +38,9 @@ def verify(
     """Compare the mapped fields of every key on both sides.
 
     Ends with 6 where keys differ that were known to agree: an alarm, somebody writes behind our
-    back. They become dirty and are copied again. For example:
+    back. They become dirty and are copied again.
+
+    For example:
 
         crossfade verify customer --fraction 0.1
     """
