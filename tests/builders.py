@@ -1,4 +1,4 @@
-"""Valid defaults for tests: entities, operations, requests, and whole nodes; override what matters."""
+"""Valid defaults for tests: entities, operations, requests, whole nodes; override what matters."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -164,7 +164,9 @@ class World:
     def epochs(self) -> tuple[int, int, int]:
         """The epochs of the ledger, legacy and new."""
         disks = [self.databases[side].disk for side in Side]
-        legacy, new = [max((kept.epoch for kept in disk.epochs.values()), default=0) for disk in disks]
+        legacy, new = [
+            max((kept.epoch for kept in disk.epochs.values()), default=0) for disk in disks
+        ]
         return self.rows.migration.epoch, legacy, new
 
     def make_request(self, act: Act, *keys: Key, **overrides: Any) -> Request[FakeAnswer]:  # noqa: ANN401 - whatever an operation has
@@ -222,7 +224,7 @@ class Node:
 
     async def _all_ended(self) -> None:
         while self.tasks.count():
-            await asyncio.sleep(0)
+            await self.tasks.drain(1.0)
 
     async def move(self, wanted: Stage) -> None:
         """Make a move that keeps the authority."""
@@ -249,7 +251,11 @@ def make_node(
     world = world or World()
     life, events = Life(), list[Event]()
     ledger = NodeLedger(world.rows, life, world.turns)
-    failpoint, tasks, hooks = CrashingFailpoint(life, world.turns), TaskOwner(), Hooks(events.append)
+    failpoint, tasks, hooks = (
+        CrashingFailpoint(life, world.turns),
+        TaskOwner(),
+        Hooks(events.append),
+    )
     seams = Seams(world.clock, SeededRandomness(1), tasks, failpoint)
     sides = _sides(world, life)
     convergence = Convergence(ledger, sides, hooks, seams, "node-1")

@@ -20,8 +20,8 @@ from crossfade.model.key import Key, KeyRange
 from crossfade.model.migration_state import MigrationState
 from crossfade.store.base import (
     BatchResult,
-    FencedDatabase,
     Fence,
+    FencedDatabase,
     PutResult,
     Record,
     Store,
@@ -108,7 +108,7 @@ class NodeLedger:
         """What happens to the next transactions; beyond the end, nothing bad."""
         self.down = False
         self.before: Callable[[str], Awaitable[None]] | None = None
-        """Called with `before NAME` of a transition that was handed over and waits in the queue."""
+        """Called with `before NAME` of a transition that waits in the queue."""
         self._running: set[asyncio.Task[None]] = set()
 
     @property
@@ -224,7 +224,10 @@ class StoreFaults:
         """What goes wrong with this call."""
         if self.dead:
             return StoreFault.UNREACHABLE
-        queue: deque[Any] = {"read": self.reads, "put": self.puts, "epoch": self.epochs}[kind]
+        queues: dict[str, deque[Any]] = {
+            "read": self.reads, "put": self.puts, "epoch": self.epochs,
+        }  # fmt: skip
+        queue = queues[kind]
         if queue:
             fault: StoreFault | PutResult | None = queue.popleft()
             return fault

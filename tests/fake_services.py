@@ -1,4 +1,4 @@
-"""The two services of tests: functions on one side's rows that can answer, fail, hang and vanish."""
+"""The two services of tests: functions on one side's rows that answer, fail, hang or vanish."""
 
 import asyncio
 from collections import deque
@@ -165,11 +165,11 @@ class FakeService:
     calls: list[CallTag] = field(default_factory=list)
     late: list[Act] = field(default_factory=list)
     gate: asyncio.Event = field(default_factory=asyncio.Event)
-    before: Callable[[CallTag], None] | None = None
+    before: Callable[[CallTag], object] | None = None
     """Called when a call arrives: something that happens just then."""
     slow: Callable[[], Awaitable[None]] | None = None
     """Awaited before a call is carried out, such as a sleep."""
-    after: Callable[[CallTag], None] | None = None
+    after: Callable[[CallTag], object] | None = None
     """Called when a call was carried out and is not answered yet."""
 
     async def run(self, act: Act, tag: CallTag) -> FakeAnswer:

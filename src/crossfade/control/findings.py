@@ -8,9 +8,12 @@ from crossfade.control.requests import DifferenceAsked
 from crossfade.control.telling import Telling, bounded
 from crossfade.errors import ConfigurationError
 from crossfade.execution.observations import Observations
+from crossfade.ledger.base import Ledger
 from crossfade.ledger.rows import RowsQueries
+from crossfade.ledger.transitions.moves import Decision, audit
 from crossfade.ledger.transitions.observations import mismatch_groups, observed_operations
 from crossfade.model.observation import MismatchGroup
+from crossfade.seams.clock import Clock
 
 
 class Findings:
@@ -48,9 +51,13 @@ class Findings:
 class Mending:
     """Marking differences as mended, on a node."""
 
-    def __init__(self, observations: Observations, told: Telling) -> None:
+    def __init__(
+        self, observations: Observations, ledger: Ledger, told: Telling, clock: Clock
+    ) -> None:
         self._observations = observations
+        self._ledger = ledger
         self._told = told
+        self._clock = clock
 
     async def resolve_diff(self, asked: DifferenceAsked) -> Document:
         """The cause is mended: the gates count from now on; a new find opens it again.
@@ -64,11 +71,21 @@ class Mending:
         place = f"{group.operation} at {', '.join(group.paths)}"
         if not asked.dry_run:
             await self._observations.resolve_group(group.fingerprint)
+            # Crash here: it is mended all the same, and only the history does not say by whom.
+            await self._note(asked, group)
         verb = "would be" if asked.dry_run else "are"
         summary = f"{group.open} differences of {place} {verb} marked as mended."
         return self._told.document(
             "diff", **_of_group(group), dry_run=asked.dry_run, summary=summary
         )
+
+    async def _note(self, asked: DifferenceAsked, group: MismatchGroup) -> None:
+        decision = Decision(asked.actor, asked.reason, self._clock.now().timestamp())
+        detail: dict[str, object] = {
+            "fingerprint": group.fingerprint, "operation": group.operation,
+        }  # fmt: skip
+        note = partial(audit, decision=decision, action="difference mended", detail=detail)
+        await self._ledger.transact(note)
 
 
 def find_group(rows: RowsQueries, text: str) -> MismatchGroup:

@@ -27,7 +27,7 @@ class Service:
         keys = KeyCases(ledger, node.sides, node.convergence, node.stages, outline, clock)
         copying = Copying(ledger, node.backfill, told, clock)
         verifying = Verifying(node.verifier, told, node.seams.tasks)
-        mending = Mending(node.observations, told)
+        mending = Mending(node.observations, ledger, told, clock)
         self.looks: dict[str, Look] = {
             **ledger_looks(told),
             "plan": moves.plan,

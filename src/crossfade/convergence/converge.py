@@ -75,8 +75,7 @@ class Convergence:
         self._sides = sides
         self._hooks = hooks
         self._seams = seams
-        self.node = node
-        """Who owns the leases that are taken here."""
+        self._node = node
         self.options = ConvergenceOptions()
         self.key_holds = KeyHolds(seams.clock)
         self._touched = KeyCounter()
@@ -137,7 +136,7 @@ class Convergence:
     async def _attempt(self, entity: str, key: Key, observer: Observer | None) -> ConvergeEnd:
         """Lease, copy, release."""
         at = self._seams.clock.now().timestamp()
-        lease = partial(take_lease, entity=entity, key=key, owner=self.node, at=at)
+        lease = partial(take_lease, entity=entity, key=key, owner=self._node, at=at)
         grant = await self._ledger.transact(lease)
         if grant is not None:
             return await self.converge_leased(grant, observer=observer)

@@ -102,8 +102,16 @@ class Cast:
         except DemoError as error:
             raise DemoError(f"{error} In the way: {'; '.join(blocking(plan))}.") from error
 
-    async def move(self, wanted: str, reason: str, *, back: bool = False) -> None:
+    async def move(
+        self, wanted: str, reason: str, *, back: bool = False, moment: Moment | None = None
+    ) -> None:
         """Move to a stage, forward once the gates allow it; tries again what was undone.
+
+        Args:
+            wanted: the stage.
+            reason: for the history.
+            back: whether it is a roll-back, which no gate is asked about.
+            moment: with chaos, the gateway is killed while it works on the first attempt.
 
         Raises:
             DemoError: it is refused again and again.
@@ -114,7 +122,8 @@ class Cast:
             if not back:
                 await self.ready_for(wanted)
             try:
-                moved = await self.node.move(wanted, reason, back=back)
+                async with self.trouble(None if attempt else moment):
+                    moved = await self.node.move(wanted, reason, back=back)
             except NodeRefusedError as error:
                 if error.exit_code != ExitCode.REFUSED or attempt == MOVES_TRIED_MAX - 1:
                     raise DemoError(f"the move to {wanted} is refused: {error}") from error
@@ -133,18 +142,21 @@ class Cast:
             self.story.tell(f"the stage is {wanted}")
 
     @asynccontextmanager
-    async def trouble(self, moment: Moment) -> AsyncIterator[None]:
+    async def trouble(self, moment: Moment | None) -> AsyncIterator[None]:
         """With chaos, kill the gateway while the block runs, or just after it."""
-        delay = self.chaos.delays_seconds.get(moment)
-        if delay is None:
+        delay = None if moment is None else self.chaos.delays_seconds.get(moment)
+        if moment is None or delay is None:
             yield
             return
         strike = asyncio.create_task(self._strike(moment, delay))
         try:
             yield
-            await strike
-        finally:
+        except asyncio.CancelledError:
             strike.cancel()
+            raise
+        finally:
+            # Whatever the block came to, what follows finds a gateway.
+            await strike
 
     async def _strike(self, moment: Moment, delay_seconds: float) -> None:
         await asyncio.sleep(delay_seconds)

@@ -22,10 +22,10 @@ class Moment(StrEnum):
 DELAYS_SECONDS: dict[Moment, tuple[float, float]] = {
     Moment.BACKFILL: (0.1, 0.8),
     Moment.SHADOW: (0.1, 1.0),
-    # A change of authority takes some tens of milliseconds: shortly before, within or after it.
-    Moment.PROMOTE_LIVE: (0.0, 0.15),
+    # A change of authority takes some tens of milliseconds: within it, or just before or after.
+    Moment.PROMOTE_LIVE: (0.005, 0.06),
     Moment.LIVE: (0.1, 1.0),
-    Moment.ROLLBACK: (0.0, 0.15),
+    Moment.ROLLBACK: (0.005, 0.06),
 }
 """Shortest and longest time from the beginning of the moment to the kill."""
 

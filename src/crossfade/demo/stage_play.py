@@ -112,13 +112,11 @@ async def _canary(cast: Cast) -> None:
 
 async def _live_and_back(cast: Cast) -> None:
     cast.story.chapter("live: new answers, legacy follows every write")
-    async with cast.trouble(Moment.PROMOTE_LIVE):
-        await cast.move("live", "new is ready")
+    await cast.move("live", "new is ready", moment=Moment.PROMOTE_LIVE)
     async with cast.trouble(Moment.LIVE):
         await cast.look_around()
     cast.story.chapter("Back to shadow, as if checkout were slow: nothing is lost")
-    async with cast.trouble(Moment.ROLLBACK):
-        await cast.move("shadow", "checkout is slow", back=True)
+    await cast.move("shadow", "checkout is slow", back=True, moment=Moment.ROLLBACK)
     await cast.look_around()
     cast.story.chapter("live again")
     await cast.move("live", "checkout is fast again")

@@ -132,12 +132,14 @@ class Writer(Generic[AnswerT]):
             self.untracked.doubt()
         return answer
 
-    async def _open(self, request: Request[AnswerT], until: float) -> OpenedIntent:
+    async def _open(
+        self, request: Request[AnswerT], until: float, mine: list[int]
+    ) -> OpenedIntent:
         """The durable intent; a hold that came up meanwhile is waited for again."""
         operation = request.operation
         wanted = WriteRequest(operation.entity, request.keys, operation.name, self._node)
         at = self._seams.clock.now().timestamp()
-        opening = partial(self._open_alive, request=wanted, at=at)
+        opening = partial(self._open_alive, request=wanted, at=at, mine=mine)
         while True:
             try:
                 return await self._ledger.transact(opening)
@@ -146,19 +148,22 @@ class Writer(Generic[AnswerT]):
                 if not plan.tracked:
                     raise
 
-    def _open_alive(self, rows: Rows, request: WriteRequest, at: float) -> OpenedIntent:
+    def _open_alive(
+        self, rows: Rows, request: WriteRequest, at: float, mine: list[int]
+    ) -> OpenedIntent:
         """Alive before anybody can see the intent: a resolver must never take it for orphaned."""
         opened = open_intent(rows, request, at)
         self._alive.add(opened.intent.id)
+        mine.append(opened.intent.id)
         return opened
 
     async def _run(
         self, request: Request[AnswerT], until: float, reply: "asyncio.Future[AnswerT]"
     ) -> None:
         """The write from its intent on; nobody can cancel it."""
-        opened = None
+        mine: list[int] = []
         try:
-            opened = await self._open(request, until)
+            opened = await self._open(request, until, mine)
             # Crash here: no side was touched; the resolver closes the intent.
             await self._seams.failpoint("writer.intent_open")
             await self._carry_out(request, opened, reply)
@@ -169,8 +174,7 @@ class Writer(Generic[AnswerT]):
             self._hooks.emit(WorkerFailed("writer", type(error).__name__))
             raise
         finally:
-            if opened is not None:
-                self._alive.discard(opened.intent.id)
+            self._alive.difference_update(mine)
 
     async def _carry_out(
         self, request: Request[AnswerT], opened: OpenedIntent, reply: "asyncio.Future[AnswerT]"

@@ -1,4 +1,4 @@
-"""One random schedule: writers, readers, convergers, flips, faults and a crash over shared keys."""
+"""One random schedule: writers, readers, convergers, flips, faults, crashes over shared keys."""
 
 import asyncio
 import random

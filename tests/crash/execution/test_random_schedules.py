@@ -1,4 +1,4 @@
-"""Hundreds of random schedules: nothing acknowledged is lost, nothing stale is read, sides agree."""
+"""Hundreds of random schedules: no acknowledged write is lost, no stale read, sides agree."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The judge of histories finds lost writes, stale reads and reads from nowhere, and nothing else."""
+"""The judge of histories finds lost writes, stale reads, reads from nowhere, nothing else."""
 
 import pytest
 

@@ -76,7 +76,7 @@ async def test_what_was_mended_is_no_longer_open() -> None:
     observations = await observe(ledger, name=True)
     told = make_telling(ledger)
     fingerprint = Findings(told).diffs()["groups"][0]["fingerprint"]
-    mending = Mending(observations, told)
+    mending = Mending(observations, ledger, told, ManualClock())
 
     await mending.resolve_diff(DifferenceAsked(fingerprint=fingerprint, dry_run=True))
     assert Findings(told).diffs()["open"] == 1
@@ -84,3 +84,4 @@ async def test_what_was_mended_is_no_longer_open() -> None:
     await mending.resolve_diff(DifferenceAsked(fingerprint=fingerprint))
     assert Findings(told).diffs()["open"] == 0
     assert len(Findings(told).diffs(resolved=True)["groups"]) == 1
+    assert ledger.look(lambda rows: rows.audit(9))[0].action == "difference mended"

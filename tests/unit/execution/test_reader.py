@@ -1,4 +1,4 @@
-"""A read counts only if its route still holds when it comes back; a canary only for what agrees."""
+"""A read counts only if its route holds when it comes back; a canary serves what agrees."""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -521,3 +521,29 @@ async def test_a_create_bound_by_the_resolver_is_left_to_it() -> None:
     assert (answer.status, node.world.counts().unbound_creates) == (201, 0)
     service.after = None
     await _recover(node)
+
+
+async def test_an_intent_is_alive_before_anybody_can_see_it() -> None:
+    """A resolver that looks between the commit and its news must not take it for orphaned."""
+    node = await _shadow()
+    node.world.turns.most = 3
+    seen: list[bool] = []
+    caller = asyncio.ensure_future(node.write(put_value(KEY, "fresh"), KEY))
+
+    while not caller.done():
+        await asyncio.sleep(0)
+        seen += [node.writer.is_alive(intent.id) for intent in node.world.intents()]
+    await node.quiet()
+
+    assert set(seen) == {True}
+
+
+async def test_an_intent_that_was_not_committed_does_not_stay_alive() -> None:
+    """A ledger that fails for hours must not fill the memory."""
+    node = await _shadow()
+    node.ledger.faults.append(LedgerFault.MADE)
+
+    with pytest.raises(LedgerUnavailableError):
+        await node.write(put_value(KEY, "fresh"), KEY)
+
+    assert [node.writer.is_alive(intent.id) for intent in node.world.intents()] == [False]

@@ -72,20 +72,15 @@ class Actor(NamedTuple):
 
     def remembering(self, memory: Any) -> "Actor":  # noqa: ANN401 - intent, grant, chunk, flip
         """The actor with an intent, a grant, a chunk or a flip in its hands."""
-        match memory:
-            case keys.LeaseGrant():
-                number, mark = memory.lease.token, (memory.epoch, memory.authority)
-            case Chunk():
-                number, mark = memory.token, (memory.epoch, memory.generation)
-            case Intent():
-                number, mark = memory.id, (memory.authority, 0)
-            case _:
-                number, mark = memory.id, (memory.epoch, 0)
+        number, mark = _number_and_mark(memory)
         return self._replace(memory=memory, number=number, mark=mark)
 
     def idle(self) -> "Actor":
         """The actor with nothing in its hands; only what it may still do is kept."""
         return Actor("idle", left=self.left)
+
+
+IDLE = Actor("idle")
 
 
 @dataclass(slots=True)
@@ -99,8 +94,8 @@ class World:
     epochs: tuple[int, int] = (0, 0)
     writers: tuple[Actor, ...] = ()
     convergers: tuple[Actor, ...] = ()
-    worker: Actor = Actor("idle")
-    coordinator: Actor = Actor("idle")
+    worker: Actor = IDLE
+    coordinator: Actor = IDLE
     off_write: str = "ended"
     late: frozenset[tuple[int, int, Value]] = frozenset()
     """Calls under way whose caller has gone: (writer, store, value)."""
@@ -213,6 +208,17 @@ def canonical(world: World) -> object:
         world.epochs, world.off_write, world.late, rank[world.token],
         tuple([(one.at, rank[one.number], *one[3:]) for one in actors]),
     )  # fmt: skip
+
+
+def _number_and_mark(memory: Any) -> tuple[int, object]:  # noqa: ANN401 - see `remembering`
+    match memory:
+        case keys.LeaseGrant(lease=lease, epoch=epoch, authority=authority):
+            return lease.token, (epoch, authority)
+        case Chunk(token=token, epoch=epoch, generation=generation):
+            return token, (epoch, generation)
+        case Intent(id=number, authority=authority):
+            return number, authority
+    return memory.id, memory.epoch
 
 
 def attribute(module: Any, name: str) -> Any:  # noqa: ANN401 - a transition

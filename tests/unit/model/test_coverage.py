@@ -1,5 +1,7 @@
 """Coverage: which keys were copied, as ranges that join when they touch."""
 
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -37,7 +39,7 @@ def test_ranges_stay_apart_and_ascending(added: list[KeyRange]) -> None:
     for one in added:
         coverage = add_range(coverage, one)
 
-    for first, second in zip(coverage, coverage[1:], strict=False):
+    for first, second in itertools.pairwise(coverage):
         assert first.upper is not None
         assert second.lower is not None
         assert first.upper < second.lower

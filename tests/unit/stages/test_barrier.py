@@ -1,4 +1,4 @@
-"""The barrier behind `off`: nothing is copied before writes without intent have certainly ended."""
+"""The barrier behind `off`: nothing is copied before writes without intent have ended."""
 
 import asyncio
 from functools import partial
@@ -143,7 +143,10 @@ async def test_a_mirror_that_does_not_answer_is_waited_for(fault: StoreFault) ->
 
     passed = [await node.barrier.step() for _ in range(3)]
 
-    assert (passed, node.barrier.waits_for()) == ([False] * 3, "the mirror's epoch is being raised")
+    assert (passed, node.barrier.waits_for()) == (
+        [False] * 3,
+        "the mirror's epoch is being raised",
+    )
     assert (node.ledger.migration.flip, node.world.epochs()) == (None, (0, 0, 0))
     assert node.ledger.look(lambda rows: len(rows.audit(1000))) == audit
     node.world.faults[Side.NEW].choose = None

@@ -21,7 +21,7 @@ from crossfade.ledger.transitions.intents import close_intent
 from crossfade.ledger.transitions.keys import mark_dirty
 from crossfade.model.key import Key
 from crossfade.model.key_state import DirtyReason
-from crossfade.model.migration_state import FlipPhase
+from crossfade.model.migration_state import Flip, FlipPhase
 from crossfade.model.side import Side
 from crossfade.model.stage import Stage
 from crossfade.observability.events import FlipUndone
@@ -134,7 +134,7 @@ OBSTACLES: dict[str, Callable[[Node], None]] = {
         [StoreFault.LOST] * 10_000
     ),
     "a quarantined key": lambda node: setattr(
-        node.world.stores[Side.NEW], "refuse", lambda key, row: "title is too long"
+        node.world.stores[Side.NEW], "refuse", lambda *_: "title is too long"
     ),
 }
 
@@ -301,9 +301,7 @@ async def test_a_store_of_another_ledger_does_not_hold_writers_for_ever(side: Si
         await _flip(node)
 
     identity = node.ledger.identity
-    await node.world.databases[side].adopt(
-        StoreEpoch(identity.ledger_id, identity.incarnation, 0)
-    )
+    await node.world.databases[side].adopt(StoreEpoch(identity.ledger_id, identity.incarnation, 0))
     await _assert_in_service(node, Stage.SHADOW)
 
 
@@ -378,11 +376,12 @@ async def test_a_flip_that_somebody_else_ended_is_not_undone_again() -> None:
 async def test_an_undo_of_a_flip_that_is_over_is_refused() -> None:
     """Nothing of a later flip is undone by a late hand."""
     node = await _shadow()
-    flips = []
+    flips: list[Flip] = []
 
     async def keep(name: str) -> None:
-        if name == "flip.holding":
-            flips.append(node.ledger.migration.flip)
+        flip = node.ledger.migration.flip
+        if name == "flip.holding" and flip is not None:
+            flips.append(flip)
 
     node.failpoint.pause = keep
     await _flip(node)

@@ -76,23 +76,21 @@ def init(  # noqa: PLR0913 - one argument an option
         show(document("init", dry_run=True, text=text), text.splitlines(), json=json)
         return ExitCode.OK
     _write(folder, files["definition"], text)
-    _write(
-        folder, files["settings"], settings_text(GatewaySettings().port, ControlSettings().port)
-    )
-    told = document(
-        "init",
-        dry_run=False,
-        files=[str(file) for file in files.values()],
-        entities=[draft.name for draft in drafts],
-    )
-    found = ", ".join(draft.name for draft in drafts) or "none: an example is in its place"
+    settings = settings_text(GatewaySettings().port, ControlSettings().port)
+    _write(folder, files["settings"], settings)
+    _tell([str(file) for file in files.values()], [draft.name for draft in drafts], json=json)
+    return ExitCode.OK
+
+
+def _tell(files: list[str], entities: list[str], *, json: bool) -> None:
+    found = ", ".join(entities) or "none: an example is in its place"
     lines = [
-        f"Wrote {files['definition']} and {files['settings']}.",
+        f"Wrote {' and '.join(files)}.",
         f"Entities that were found: {found}.",
         "Next: look over the mappings, then run `crossfade doctor`.",
     ]
+    told = document("init", dry_run=False, files=files, entities=entities)
     show(told, lines, json=json)
-    return ExitCode.OK
 
 
 def _ask(question: str, default: str) -> str:

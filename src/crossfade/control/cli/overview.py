@@ -28,7 +28,7 @@ SECTIONS: dict[str, tuple[Command, ...]] = {
     "See it work": (
         Command("demo", "Move a small shop from start to end, under traffic.", "demo:demo"),
     ),
-    "Begin": (
+    "Start": (
         Command("init", "Write a migration.py and a crossfade.toml to start from.", "init:init"),
         Command(
             "doctor", "Check the definition, both services and both databases.", "doctor:doctor"
