@@ -104,7 +104,10 @@ class KeyCases:
         request = MoveRequest(asked.actor, asked.reason)
         for key in keys:
             await self._stages.release_held(asked.entity, key, request)
-        return self._told("release", asked, keys, f"{len(keys)} keys are released.")
+        summary = f"{len(keys)} keys are released."
+        if asked.every and await self._stages.release_entity(asked.entity, request):
+            summary += f" All of {asked.entity} was held, and is free: copy and verify it anew."
+        return self._told("release", asked, keys, summary)
 
     async def _mark(self, asked: KeysAsked, keys: Sequence[Key], action: str) -> None:
         decision = self._decision(asked)

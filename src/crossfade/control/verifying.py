@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 
 from crossfade.control.documents import Document
+from crossfade.control.exit_codes import ExitCode
 from crossfade.control.progress import Progress
 from crossfade.control.requests import EntitiesAsked, VerifyAsked
 from crossfade.control.telling import Telling
@@ -83,12 +84,15 @@ class Verifying:
 
     async def stop_verification(self, asked: EntitiesAsked) -> Document:
         """End the verification under way; what it found so far stands."""
-        running = self._job is not None and self._job.state is JobState.RUNNING
-        if asked.dry_run or self._task is None or not running:
+        job, task = self._job, self._task
+        running = job is not None and job.state is JobState.RUNNING
+        if asked.dry_run or task is None or job is None or not running:
             what = "would be stopped" if running else "none is under way"
             return self._answer(f"Verification: {what}.", dry_run=asked.dry_run)
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        # A task that is cancelled before its first step says nothing itself.
+        job.state = JobState.STOPPED
         return self._answer("The verification is stopped; the alarms that it raised stand.")
 
     async def _work(self, job: Job) -> None:
@@ -104,8 +108,11 @@ class Verifying:
         except CrossfadeError as error:
             job.state, job.error, job.exit_code = JobState.FAILED, str(error), error.exit_code
         except TimeoutError:
-            job.state, job.exit_code = JobState.FAILED, 4
+            job.state, job.exit_code = JobState.FAILED, ExitCode.UNREACHABLE
             job.error = "a side did not answer in time. See whether both databases run."
+        except Exception as error:  # noqa: BLE001 - whoever waits for the job has to be told
+            job.state, job.exit_code = JobState.FAILED, ExitCode.ERROR
+            job.error = f"{type(error).__name__}. This is a bug of crossfade."
 
     def _answer(self, summary: str, **content: object) -> Document:
         return self._told.document("verification", summary=summary, **content)

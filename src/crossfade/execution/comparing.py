@@ -13,7 +13,7 @@ from crossfade.execution.comparison_job import (
 )
 from crossfade.execution.comparison_options import ComparisonOptions
 from crossfade.execution.observations import Observations
-from crossfade.execution.standing import EntityAgreement, Standing, look_at, look_at_entity
+from crossfade.execution.standing import EntityAgreement, Standing, Unvouched, look_to_compare
 from crossfade.ledger.base import Ledger
 from crossfade.ledger.transitions.keys import Agreement
 from crossfade.model.comparison import (
@@ -51,11 +51,21 @@ class ReadComparer(Generic[AnswerT]):
         self._running = 0
 
     def samples(self, request: Request[AnswerT]) -> bool:
-        """Whether to compare this read; another answer each time, by the share that is sampled."""
+        """Whether to compare this read; another answer each time, by the share that is sampled.
+
+        A read that is sampled while there is no room is given up here, before anything is looked
+        up for it.
+        """
         if not request.replayable:
             return False
         fraction = self._options.sample_fraction
-        return fraction >= 1.0 or self._seams.randomness.fraction() < fraction
+        if fraction < 1.0 and self._seams.randomness.fraction() >= fraction:
+            return False
+        self._fill()
+        if self._running >= self._options.concurrency_max and self._is_full():
+            self._skip(request, SkipReason.QUEUE_FULL)
+            return False
+        return True
 
     def offer(
         self, request: Request[AnswerT], side: Side, answer: AnswerT, before: Standing | None
@@ -130,10 +140,13 @@ class ReadComparer(Generic[AnswerT]):
         """Start the job, or let it wait, or drop it."""
         if self._running < self._options.concurrency_max:
             self._start(job)
-        elif len(self._waiting) < self._options.queue_max:
+        elif not self._is_full():
             self._waiting.append(job)
         else:
             raise ComparisonSkippedError(SkipReason.QUEUE_FULL)
+
+    def _is_full(self) -> bool:
+        return len(self._waiting) >= self._options.queue_max
 
     def _bounded(self, observed: Observed | None) -> Observed:
         if observed is None or len(observed.body) > self._options.body_bytes_max:
@@ -247,12 +260,7 @@ class ReadComparer(Generic[AnswerT]):
 
     def _check_unchanged(self, job: ComparisonJob[AnswerT]) -> None:
         """What was true before the first call must be true after the last."""
-        entity, key = job.request.operation.entity, job.key
-        now = (
-            look_at_entity(self._ledger, entity)
-            if key is None
-            else look_at(self._ledger, entity, key)
-        )
+        now = look_to_compare(self._ledger, job.request.operation.entity, job.key)
         if now != job.before:
             raise ComparisonSkippedError(SkipReason.CHANGED)
         if self._ledger.migration.decision != job.decision:
@@ -271,6 +279,8 @@ class ReadComparer(Generic[AnswerT]):
 
 def _agrees(before: Standing) -> bool:
     """Whether a difference would mean something; keys that wait to be copied always differ."""
+    if isinstance(before, Unvouched):
+        return False
     if isinstance(before, EntityAgreement):
         return before.quiet
     return before.standing is KeyStanding.AGREES

@@ -15,7 +15,7 @@ from crossfade.execution.calls import Request
 from crossfade.execution.reader import Reader
 from crossfade.execution.writer import Writer
 from crossfade.gateway.forwarding import send_answer
-from crossfade.gateway.headers import RequestHead
+from crossfade.gateway.headers import Framing, RequestHead
 from crossfade.gateway.operation_keys import KeyUnreadableError, key_of
 from crossfade.gateway.options import GatewayOptions
 from crossfade.gateway.problem import (
@@ -33,9 +33,12 @@ from crossfade.model.migration_state import MigrationState
 from crossfade.model.operation import Operation
 from crossfade.model.plan import OperationKind
 from crossfade.model.side import Side
+from crossfade.model.stage import Stage
 
 STAGE_HEADER = b"X-Crossfade-Stage"
 SIDE_HEADER = b"X-Crossfade-Side"
+STAGE_LINES = {stage: (STAGE_HEADER, stage.value.encode("ascii")) for stage in Stage}
+SIDE_LINES = {side: (SIDE_HEADER, side.value.encode("ascii")) for side in Side}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,16 +96,17 @@ class MigrationApp:
     async def _carry_out(
         self,
         request: GatewayRequest,
-        head: RequestHead,  # noqa: ARG002 - kept for mappings of requests, which look at it
+        head: RequestHead,
         matched: Matched[Operation],
         calls: ServiceCalls,
         send: Send,
     ) -> None:
         """Read or write, then answer."""
         operation = matched.operation
-        calls.body = await request.read(
-            self._options.buffered_body_bytes_max, self._options.body_idle_seconds_max
-        )
+        if head.framing is not Framing.NONE:
+            calls.body = await request.read(
+                self._options.buffered_body_bytes_max, self._options.body_idle_seconds_max
+            )
         try:
             key = key_of(operation, matched.parameters, request.query, calls.key_types)
         except KeyUnreadableError:
@@ -115,11 +119,11 @@ class MigrationApp:
             answer, side = await self._reader.read(asked)
         else:
             answer, side = await self._writer.write(asked), self._migration().authority
-        extra = [*self._stage_header(), (SIDE_HEADER, side.value.encode("ascii"))]
+        extra = [*self._stage_header(), SIDE_LINES[side]]
         await send_answer(answer, request, send, extra)
 
     def _stage_header(self) -> list[Header]:
-        return [(STAGE_HEADER, self._migration().stage.value.encode("ascii"))]
+        return [STAGE_LINES[self._migration().stage]]
 
 
 def problem_of(error: CrossfadeError) -> Problem:

@@ -61,7 +61,7 @@ class ServiceCalls:
         """
         service = self._services[side]
         outgoing = service.forwarder.outgoing(self._request, self._head, self.body)
-        outgoing.headers = [*outgoing.headers, *self._tag_headers(tag)]
+        outgoing.headers = [*outgoing.headers, *_tag_lines(tag)]
         outgoing.limits = self._limits(service)
         try:
             answer = await service.upstream.send(outgoing)
@@ -105,8 +105,15 @@ class ServiceCalls:
                 return int(value) > self._options.compared_body_bytes_max
         return True
 
-    def _tag_headers(self, tag: CallTag) -> list[Header]:
-        lines = [(b"X-Crossfade-Role", tag.role.encode("ascii"))]
-        if tag.intent is not None:
-            lines.append((b"X-Crossfade-Intent", b"%d" % tag.intent))
-        return lines
+
+def _tag_lines(tag: CallTag) -> list[Header]:
+    """What tells the service why it is called."""
+    lines = [_ROLE_LINES[tag.role]]
+    if tag.intent is not None:
+        lines.append((b"X-Crossfade-Intent", b"%d" % tag.intent))
+    return lines
+
+
+_ROLE_LINES = {
+    role: (b"X-Crossfade-Role", role.encode("ascii")) for role in ("serve", "replay", "compare")
+}

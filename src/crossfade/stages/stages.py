@@ -7,7 +7,7 @@ from functools import partial
 from crossfade.convergence.sides import Sides
 from crossfade.errors import GateError, IllegalMoveError, MoveRefusedError
 from crossfade.ledger.base import Ledger
-from crossfade.ledger.transitions.held import begin_release, commit_release
+from crossfade.ledger.transitions.held import begin_release, commit_release, release_entity
 from crossfade.ledger.transitions.moves import (
     FREEZE,
     Decision,
@@ -215,6 +215,11 @@ class Stages:
         await self._ledger.transact(
             partial(commit_release, entity=entity, key=key, decision=decision)
         )
+
+    async def release_entity(self, entity: str, request: MoveRequest) -> bool:
+        """Let go of an entity held as a whole; False where it is not. It needs a new sweep."""
+        decision = self._by(request)
+        return await self._ledger.transact(partial(release_entity, name=entity, decision=decision))
 
     async def _move(
         self, plan: MovePlan, request: MoveRequest, pause_seconds_max: float

@@ -194,7 +194,7 @@ async def test_repaired_keys_agree(desk: Desk) -> None:
 async def test_what_cannot_be_repaired_is_named_with_its_reason(desk: Desk) -> None:
     """The others are repaired all the same."""
     await desk.shadow()
-    desk.node.world.faults[Side.NEW].down = True
+    desk.node.world.faults[Side.NEW].dead = True
 
     told = await desk.keys.repair(KeysAsked(entity=CUSTOMERS, keys=((1,),)))
 

@@ -2,8 +2,10 @@
 
 from functools import partial
 
+from msgspec import structs
+
 from crossfade.ledger.memory import MemoryLedger
-from crossfade.ledger.rows import Counts
+from crossfade.ledger.rows import Counts, Rows
 from crossfade.ledger.transitions import chunks, flips, intents, keys, moves
 from crossfade.ledger.transitions.keys import Agreement, LeaseGrant
 from crossfade.ledger.transitions.moves import Decision
@@ -12,6 +14,7 @@ from crossfade.model.intent import Intent
 from crossfade.model.key import EVERY_KEY, Key, KeyRange
 from crossfade.model.key_state import DirtyReason, KeyState
 from crossfade.model.migration_state import Flip, MigrationState
+from crossfade.model.side import Side
 from crossfade.model.stage import Stage
 
 ENTITY = "order"
@@ -89,6 +92,10 @@ class Steps:
         """A plain move."""
         return self.apply(partial(moves.move_stage, wanted=wanted, decision=DECISION))
 
+    def begin_barrier(self) -> Flip:
+        """Writes without intent have ended."""
+        return self.apply(partial(flips.begin_barrier, decision=DECISION))
+
     def begin_flip(self, wanted: Stage = Stage.LIVE, *, forced: bool = False) -> Flip:
         """Hold the writers."""
         return self.apply(
@@ -118,6 +125,17 @@ class Steps:
         flip = self.begin_flip(Stage.SHADOW, forced=True)
         self.apply(partial(flips.force, flip=flip))
         return self.commit(flip)
+
+    def hold_key(self, side: Side) -> KeyState:
+        """Make the one key a held one."""
+        self.write()
+
+        def hold(rows: Rows) -> KeyState:
+            state = structs.replace(rows.key(ENTITY, KEY), held_authority=side)
+            rows.set_key(state)
+            return state
+
+        return self.apply(hold)
 
     @property
     def migration(self) -> MigrationState:

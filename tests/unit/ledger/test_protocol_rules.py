@@ -1,22 +1,18 @@
-"""Rules 1 to 8 of the protocol: writes, leases, copies, doubt; each has a test that needs it."""
+"""Rules 1 to 7 of the protocol: writes, leases, copies, doubt; each has a test that needs it."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 
 import pytest
 
 from crossfade.errors import LedgerUnavailableError, WritesHeldError
-from crossfade.ledger.rows import Rows
-from crossfade.ledger.transitions import chunks, flips, intents, keys
-from crossfade.model.coverage import is_complete
+from crossfade.ledger.transitions import intents, keys
 from crossfade.model.intent import Doubt
 from crossfade.model.key import KeyRange
 from crossfade.model.key_state import DirtyReason
-from crossfade.model.migration_state import FlipPhase
 from crossfade.model.plan import KeyStanding
 from crossfade.model.stage import Stage
-from tests.unit.ledger.rule_steps import DECISION, ENTITY, KEY, Steps
+from tests.unit.ledger.rule_steps import ENTITY, KEY, Steps
 
 # ---- rule 1: intent first
 
@@ -336,76 +332,3 @@ def test_a_settled_create_marks_what_it_may_have_made() -> None:
     assert steps.key((7,)).reason is DirtyReason.UNBOUND
     assert steps.agreement((99,)).standing is KeyStanding.AGREES
     assert steps.apply(settle) == ()
-
-
-# ---- rule 8: what the close of a chunk may do
-
-
-def test_the_close_of_a_chunk_clears_no_key() -> None:
-    """Rule 8, case 18: a key that is dirty stays dirty; one without a row is covered."""
-    steps = Steps(covered=False)
-    steps.write()
-    assert steps.agreement((2,)).standing is KeyStanding.UNSURE
-
-    assert steps.close_chunk(steps.open_chunk())
-
-    assert steps.key().dirty
-    assert steps.agreement((2,)).standing is KeyStanding.AGREES
-
-
-def test_keys_that_only_the_mirror_has_become_dirty_with_the_close() -> None:
-    """Rule 8, case 48: the sweep the other way leaves nothing behind that is not repaired."""
-    steps = Steps(covered=False)
-
-    steps.close_chunk(steps.open_chunk(), extra=((5,),))
-
-    assert steps.key((5,)).reason is DirtyReason.EXTRA
-    assert steps.agreement((5,)).standing is KeyStanding.UNSURE
-
-
-def test_a_row_that_could_not_be_copied_is_quarantined_though_covered() -> None:
-    """Rule 8: never a silent drop; no lease is taken until it changes."""
-    steps = Steps(covered=False)
-    chunk = steps.open_chunk()
-    steps.apply(
-        partial(keys.quarantine_chunk_row, entity=ENTITY, key=KEY, reason="no parent", at=1.0)
-    )
-    steps.close_chunk(chunk)
-
-    assert (steps.counts().quarantined, steps.try_lease()) == (1, None)
-    assert steps.agreement().standing is KeyStanding.UNSURE
-    steps.write()
-    assert steps.converge()
-
-
-def test_a_chunk_of_another_epoch_covers_nothing() -> None:
-    """Rule 8, case 87: its puts were refused by the stores."""
-    steps = Steps(covered=False)
-    chunk = steps.open_chunk()
-    flip = steps.begin_flip()
-    steps.apply(partial(_go_on_fencing, number=flip.id))
-    undoing = steps.undo(steps.migration.flip or flip)
-    assert undoing is not None
-    steps.apply(partial(flips.commit_undo, flip=undoing, decision=DECISION))
-
-    assert not steps.close_chunk(chunk)
-    assert not is_complete(steps.ledger.look(lambda rows: rows.entity(ENTITY)).coverage)
-    assert steps.counts().open_chunks == 0
-
-
-def _go_on_fencing(rows: Rows, number: int) -> None:
-    """Whatever is open: as a coordinator that had seen it drained before the chunk was open."""
-    state = rows.migration()
-    assert state.flip is not None
-    assert state.flip.id == number
-    rows.set_migration(replace(state, flip=replace(state.flip, phase=FlipPhase.FENCING)))
-
-
-def test_an_abandoned_chunk_covers_nothing() -> None:
-    """Rule 8: a refused chunk is run again."""
-    steps = Steps(covered=False)
-    chunk = steps.open_chunk()
-    steps.apply(partial(chunks.abandon_chunk, chunk=chunk))
-
-    assert not steps.close_chunk(chunk)
-    assert steps.agreement().covered is False

@@ -4,6 +4,7 @@ import asyncio
 import os
 import re
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -61,11 +62,8 @@ def init(  # noqa: PLR0913 - one argument an option
         crossfade init --legacy http://127.0.0.1:8401 --new http://127.0.0.1:8402
     """
     files = {"definition": folder / DEFINITION, "settings": folder / SETTINGS}
-    for file in files.values():
-        if file.exists() and not dry_run:
-            raise ConfigurationError(
-                f"{file} exists and is not overwritten. Move it away, or give another --folder."
-            )
+    if not dry_run:
+        _refuse_existing(files.values())
     given = {"legacy": legacy, "new": new, "legacy_db": legacy_db, "new_db": new_db}
     answers = {key: value or _ask(*QUESTIONS[key]) for key, value in given.items()}
     places = Places(*(_checked(answers[key]) for key in QUESTIONS))
@@ -80,6 +78,14 @@ def init(  # noqa: PLR0913 - one argument an option
     _write(folder, files["settings"], settings)
     _tell([str(file) for file in files.values()], [draft.name for draft in drafts], json=json)
     return ExitCode.OK
+
+
+def _refuse_existing(files: Iterable[Path]) -> None:
+    for file in files:
+        if file.exists():
+            raise ConfigurationError(
+                f"{file} exists and is not overwritten. Move it away, or give another --folder."
+            )
 
 
 def _tell(files: list[str], entities: list[str], *, json: bool) -> None:

@@ -17,7 +17,8 @@ def open_chunk(rows: Rows, entity: str, range_: KeyRange, owner: str) -> Chunk:
     """Register a key range before its first row is read (rules 3, 9).
 
     Raises:
-        GateError: the barrier behind `off` has not passed, or a flip is under way.
+        GateError: the barrier behind `off` has not passed, a flip is under way, or the entity is
+            held as a whole.
 
     """
     migration = rows.migration()
@@ -28,11 +29,17 @@ def open_chunk(rows: Rows, entity: str, range_: KeyRange, owner: str) -> Chunk:
         )
     if migration.flip is not None:
         raise GateError("no chunk opens while the authority changes. Try again afterwards.")
+    state = rows.entity(entity)
+    if state.held_authority is not None:
+        raise GateError(
+            f"every key of {entity} is held since a forced roll-back. Let go of them with "
+            f"`crossfade dirty release {entity} --all`, then copy."
+        )
     chunk = Chunk(
         token=rows.next_sequence(),
         entity=entity,
         range=range_,
-        generation=rows.entity(entity).generation,
+        generation=state.generation,
         epoch=migration.epoch,
         owner=owner,
     )

@@ -45,12 +45,28 @@ def commit_release(rows: Rows, entity: str, key: Key, decision: Decision) -> Non
     audit(rows, decision, "held key released", {"entity": entity})
 
 
+def release_entity(rows: Rows, name: str, decision: Decision) -> bool:
+    """Let go of an entity that is held as a whole; False where it is not.
+
+    The side that answers has authority for all its keys from now on, and nothing of it counts as
+    copied. No put of another authority can be under way: while the entity is held no lease is
+    taken, and those from before are refused by their epoch.
+    """
+    entity = rows.entity(name)
+    if entity.held_authority is None:
+        return False
+    void_coverage(rows, replace(entity, held_authority=None))
+    audit(rows, decision, "held entity released", {"entity": name})
+    return True
+
+
 def take_back(rows: Rows, store_epoch: int, decision: Decision) -> MigrationState:
     """The dead side answers again; its epoch is being raised to the ledger's by the caller.
 
     A side that remembers a lower epoch than it had when it was lost has come back with older
     data: coverage is void, and the held keys stay with the operator (cases 93 to 95).
-    Otherwise held keys converge from it, and are then free.
+    Otherwise held keys converge from it, and are then free. An entity that is held as a whole
+    stays with the operator in any case: nobody knows which of its keys are newer where.
     """
     state = rows.migration()
     if state.lost_side is None:
@@ -60,9 +76,6 @@ def take_back(rows: Rows, store_epoch: int, decision: Decision) -> MigrationStat
         entity = rows.entity(name)
         if older:
             void_coverage(rows, entity)
-        elif entity.held_authority is not None:
-            # Never completely copied, so its keys cannot be told apart: converge all of them.
-            void_coverage(rows, replace(entity, held_authority=None))
     if older:
         _keep_with_operator(rows)
     taken = replace(state, lost_side=None, lost_epoch=0)

@@ -51,13 +51,15 @@ def take_lease(rows: Rows, entity: str, key: Key, owner: str, at: float) -> Leas
     """Begin to converge a key; supersedes any other lease. None: the key needs nothing now.
 
     A key with an open intent may be converged, though not cleared; a quarantined one is left
-    alone until it changes or is repaired by name.
+    alone until it changes or is repaired by name, and so are the keys of an entity that is held
+    as a whole.
     """
     state = rows.key(entity, key)
     if not state.dirty or state.quarantine is not None or state.releasing:
         return None
+    if rows.entity(entity).held_authority is not None:
+        return None
     migration = rows.migration()
-    held = state.held_authority or rows.entity(entity).held_authority
     lease = Lease(owner, rows.next_sequence())
     rows.set_key(leased(state, lease, at))
     return LeaseGrant(
@@ -65,7 +67,7 @@ def take_lease(rows: Rows, entity: str, key: Key, owner: str, at: float) -> Leas
         key=key,
         lease=lease,
         epoch=migration.epoch,
-        authority=held or migration.authority,
+        authority=state.held_authority or migration.authority,
         tries=state.tries + 1,
     )
 
