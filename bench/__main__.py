@@ -47,11 +47,15 @@ def as_lines(document: dict[str, Any]) -> str:
     for figure, value in document["figures"].items():
         bar = document["bars"].get(figure)
         shown = f"{value:,.3f}" if isinstance(value, float) else str(value)
-        verdict = (
-            "" if bar is None else f"   bar {bar['limit']}: {'ok' if bar['ok'] else 'MISSED'}"
-        )
-        lines.append(f"  {figure:<44} {shown:>14}{verdict}")
+        lines.append(f"  {figure:<44} {shown:>14}{_verdict(bar)}")
     return "\n".join(lines)
+
+
+def _verdict(bar: dict[str, Any] | None) -> str:
+    """What stands behind a figure: nothing, or its bar and whether it was reached."""
+    if bar is None:
+        return ""
+    return f"   bar {bar['limit']}: {'ok' if bar['ok'] else 'MISSED'}"
 
 
 if __name__ == "__main__":

@@ -10,8 +10,9 @@ import sys
 import time
 from typing import cast
 
-from bench.gateway_servers import ANSWER_BODY, fastest_loop
+from bench.event_loop import fastest_loop
 
+ANSWER_BODY = b'{"id":4711,"name":"Ada Lovelace","email":"ada@example.org","credit":"12.34"}'
 REQUEST = (
     b"GET /customers/4711?expand=orders HTTP/1.1\r\nHost: shop.example\r\n"
     b"User-Agent: load/1\r\nAccept: application/json\r\nAuthorization: Bearer abcdef0123456789\r\n"

@@ -12,6 +12,8 @@ import aiohttp
 import uvicorn
 from yarl import URL
 
+from bench.event_loop import fastest_loop
+from bench.gateway_load import ANSWER_BODY
 from crossfade.gateway.caller_exchange import App
 from crossfade.gateway.forwarding import Forwarder, PassThrough
 from crossfade.gateway.http_upstream import HttpUpstream
@@ -19,7 +21,6 @@ from crossfade.gateway.options import GatewayOptions
 from crossfade.gateway.server import GatewayServer, bind
 from crossfade.seams.tasks import TaskOwner
 
-ANSWER_BODY = b'{"id":4711,"name":"Ada Lovelace","email":"ada@example.org","credit":"12.34"}'
 ANSWER = (
     b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nDate: Sat, 21 Nov 2026 10:00:00 GMT\r\n"
     b"Server: responder\r\nContent-Length: %d\r\n\r\n" % len(ANSWER_BODY)
@@ -136,15 +137,6 @@ def main() -> None:
     }
     with asyncio.Runner(loop_factory=fastest_loop()) as runner:
         runner.run(servers[name](*ports))
-
-
-def fastest_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """The factory of uvloop where it is installed."""
-    try:
-        import uvloop  # noqa: PLC0415 - an extra
-    except ImportError:
-        return None
-    return uvloop.new_event_loop
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from bench.ledger_dual_writes import dual_writes
 from crossfade.ledger.query_file import load_queries
 from crossfade.ledger.sqlite import SqliteLedger, open_ledger
 from crossfade.ledger.sqlite_file import become_durable
@@ -108,7 +109,7 @@ class BareGroupCommit:
         self._connection.execute("COMMIT")
 
 
-def run(*, quick: bool, dual_writes: DualWrites | None = None) -> dict[str, Any]:
+def run(*, quick: bool, dual_writes: DualWrites | None = dual_writes) -> dict[str, Any]:
     """Measure the ledger and the bare loop in turns; medians of the rounds."""
     return asyncio.run(_run(quick=quick, dual_writes=dual_writes))
 

@@ -12,9 +12,10 @@ import random
 import sys
 import time
 
-from bench.gateway_servers import fastest_loop
-from bench.node_load_services import KEYS
+from bench.event_loop import fastest_loop
 
+KEYS = 10_000
+"""Items of each service, numbered from 1."""
 SAMPLES_MAX = 200_000
 _HEADERS = (
     "Host: shop.example\r\nUser-Agent: load/1\r\nAccept: application/json\r\n"
@@ -88,10 +89,7 @@ async def run(kind: str, connections: int, seconds: float, ports: list[int]) -> 
     ]
     started = time.perf_counter()
     await asyncio.gather(
-        *(
-            drive(kind, lines, tally, seed, started + seconds)
-            for seed, lines in enumerate(callers)
-        )
+        *(drive(kind, lines, tally, seed, started + seconds) for seed, lines in enumerate(callers))
     )
     took = time.perf_counter() - started
     samples = sorted(tally.samples_ms)

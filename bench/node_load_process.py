@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from bench.gateway_servers import fastest_loop
+from bench.event_loop import fastest_loop
 from bench.node_load_services import LEGACY_FILE, NEW_FILE
 from crossfade.assembly import Node, open_node
 from crossfade.config import Config
@@ -79,14 +79,20 @@ async def state_of(node: Node) -> dict[str, Any]:
         "compared": sum(one.total.compared for one in reads),
         "mismatched": sum(one.total.mismatched for one in reads),
         "skipped": sum(one.total.skipped for one in reads),
-        "memory_bytes": int(Path("/proc/self/statm").read_text("ascii").split()[1]) * PAGE_BYTES,
+        "memory_bytes": _memory_bytes(),
     }
+
+
+def _memory_bytes() -> int:
+    """Resident memory of this process."""
+    return int(Path("/proc/self/statm").read_text("ascii").split()[1]) * PAGE_BYTES
 
 
 async def serve(folder: Path, stage: Stage, fraction: float, ports: tuple[int, int]) -> None:
     """Run the node until nothing more is to be read."""
     config = Config(
         ledger=f"sqlite:///{folder / 'ledger.db'}",
+        log_level="warning",
         comparison=ComparisonOptions(sample_fraction=fraction),
     )
     migration = definition(folder, *ports)
@@ -96,8 +102,8 @@ async def serve(folder: Path, stage: Stage, fraction: float, ports: tuple[int, i
     try:
         if stage is Stage.SHADOW:
             await node.stages.promote(stage, MoveRequest("bench", "measure dual writes"))
-            while not node.ledger.migration.barrier_passed:
-                await asyncio.sleep(0.01)
+            while node.barrier.waits_for() is not None:
+                await node.seams.clock.sleep(0.01)
         async with GatewayServer(node.app, config.gateway) as server:
             print(server.port, flush=True)
             async for _ in await _input():

@@ -13,10 +13,10 @@ from typing import Any, cast
 
 import msgspec
 
-from bench.gateway_servers import fastest_loop
+from bench.event_loop import fastest_loop
+from bench.node_load import KEYS
 from crossfade.gateway.server import bind
 
-KEYS = 10_000
 LEGACY_FILE, NEW_FILE = "legacy.db", "new.db"
 
 _LEGACY_TABLE = "CREATE TABLE Item (ItemId INTEGER PRIMARY KEY, Title TEXT NOT NULL, Price REAL)"
@@ -81,7 +81,9 @@ class ShopProtocol(asyncio.Protocol):
             body, self._buffer = self._buffer[end : end + length], self._buffer[end + length :]
             method, path, _ = head.split(b" ", 2)
             answered = self._methods[method](int(path.rpartition(b"/")[2]), body)
-            self._transport.write(_MISSING if answered is None else _HEAD % len(answered) + answered)
+            self._transport.write(
+                _MISSING if answered is None else _HEAD % len(answered) + answered
+            )
 
 
 def make_databases(folder: Path) -> None:

@@ -11,6 +11,8 @@ from tests.project_files import ROOT
 
 PACKAGE = ROOT / "src" / "crossfade"
 REFERENCE = ROOT / "docs" / "reference"
+COMPLETION = "--install-completion"
+"""The one command that is an option; its section has no address that a link can name."""
 WRITTEN = "<!-- Written by `scripts/docs --write` from the docstrings; edit those. -->"
 
 
@@ -67,8 +69,10 @@ def commands_page() -> str:
         return ""
     help_text = app.generate_docs(heading_level=1)
     title, _, rest = help_text.partition("\n")
-    lines = [title, "", WRITTEN, *(line.rstrip() for line in rest.splitlines())]
-    return "\n".join(lines).rstrip() + "\n"
+    kept = _without_section(rest.splitlines(), f"## crossfade {COMPLETION}")
+    lines = [line.rstrip() for line in kept if f"[`{COMPLETION}`]" not in line]
+    text = "\n".join([title, "", WRITTEN, *lines]).rstrip() + "\n"
+    return text.replace("\n**Commands**:\n\n\n", "\n")
 
 
 PAGES = {
@@ -95,6 +99,19 @@ def main() -> int:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
     return 1 if only_check and stale else 0
+
+
+def _without_section(lines: list[str], heading: str) -> Iterator[str]:
+    """The lines without a section and everything below its heading."""
+    level = heading.partition(" ")[0]
+    inside = False
+    for line in lines:
+        if line == heading:
+            inside = True
+        elif line.startswith(f"{level} "):
+            inside = False
+        if not inside:
+            yield line
 
 
 def _text_of(path: Path) -> str:

@@ -49,6 +49,7 @@ from tests.fake_seams import (
     CrashingFailpoint,
     Life,
     NodeDatabase,
+    NodeDiedError,
     NodeLedger,
     NodeStore,
     StoreFaults,
@@ -249,6 +250,7 @@ def make_node(
 ) -> Node:
     """A node over a world, wired as the assembly does it; `start_shadow` takes it to a stage."""
     world = world or World()
+    asyncio.get_running_loop().set_exception_handler(_tell_all_but_deaths)
     life, events = Life(), list[Event]()
     ledger = NodeLedger(world.rows, life, world.turns)
     failpoint, tasks, hooks = (
@@ -257,7 +259,7 @@ def make_node(
         Hooks(events.append),
     )
     seams = Seams(world.clock, SeededRandomness(1), tasks, failpoint)
-    sides = _sides(world, life)
+    sides = make_sides(world, life)
     convergence = Convergence(ledger, sides, hooks, seams, "node-1")
     replays = NotedReplays()
     canary = Canary()
@@ -312,7 +314,14 @@ def make_node(
     )
 
 
-def _sides(world: World, life: Life) -> Sides:
+def _tell_all_but_deaths(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Tasks of a node that was killed end with its death; that is no news."""
+    if not isinstance(context.get("exception"), NodeDiedError):
+        loop.default_exception_handler(context)
+
+
+def make_sides(world: World, life: Life) -> Sides:
+    """A node's way to both sides of a world."""
     stores = {
         side: NodeStore(world.stores[side], world.faults[side], life, world.turns) for side in Side
     }

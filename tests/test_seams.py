@@ -29,6 +29,8 @@ EVERYTHING = BANNED_MODULES | BANNED_NAMES | BANNED_METHODS
 ADAPTERS: dict[str, tuple[set[str], str]] = {
     "src/crossfade/seams/": (EVERYTHING, "the seams themselves"),
     "src/crossfade/demo/": (EVERYTHING, "stand-ins for services and users, which are not ours"),
+    "src/crossfade/control/cli/running.py": ({"signal"}, "a command ends on SIGTERM"),
+    "src/crossfade/control/cli/up.py": ({"signal", "add_signal_handler"}, "so does a node"),
     "src/crossfade/gateway/http_upstream.py": ({"asyncio.sleep"}, "a turn for closing sockets"),
     "src/crossfade/gateway/server.py": ({"asyncio.sleep"}, "a turn for closing sockets"),
     "src/crossfade/gateway/server_protocol.py": ({"create_task"}, "the server owns its requests"),

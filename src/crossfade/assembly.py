@@ -21,6 +21,7 @@ from crossfade.execution.replaying import Replaying
 from crossfade.execution.untracked import UntrackedWrites
 from crossfade.execution.writer import Writer
 from crossfade.gateway.app import GatewayParts, MigrationApp
+from crossfade.gateway.failures import Failures
 from crossfade.gateway.forwarding import Forwarder
 from crossfade.gateway.http_upstream import HttpUpstream
 from crossfade.gateway.routes import Routes
@@ -34,6 +35,7 @@ from crossfade.model.service import HttpService
 from crossfade.model.side import Side
 from crossfade.model.store_description import SqlTable
 from crossfade.observability.hooks import Hooks
+from crossfade.observability.logging import EventLog
 from crossfade.reconciler.worker import Reconciler, ThisProcess
 from crossfade.references import resolve_reference
 from crossfade.seams.bundle import Seams
@@ -79,6 +81,7 @@ class Node:
     barrier: Barrier
     watch: StageWatch
     app: MigrationApp
+    failures: Failures
     upstreams: tuple[Upstream, ...]
     databases: SqlDatabases
     workers: list["asyncio.Task[None]"] = field(default_factory=list)
@@ -90,11 +93,14 @@ class Node:
         for entity, percent in self.ledger.look(lambda rows: rows.documents("canary")):
             self.canary.set_share(entity, percent)
         works: dict[str, Callable[[], Awaitable[None]]] = {
-            "stage watch": self.watch.run,
-            "reconciler": self.reconciler.run,
-            "backfill": self.backfill.run,
             "observations": self.observations.run,
         }
+        if not self.ledger.migration.retired:
+            works |= {
+                "stage watch": self.watch.run,
+                "reconciler": self.reconciler.run,
+                "backfill": self.backfill.run,
+            }
         for name, run in works.items():
             self.workers.append(self.seams.tasks.spawn(_work(run), name=name))
 
@@ -129,7 +135,7 @@ async def open_node(migration: Migration, config: Config, *, serving: bool) -> N
         StoreUnreachableError: a database does not answer.
 
     """
-    hooks = Hooks()
+    hooks = Hooks(EventLog(config.log_level if serving else "warning"))
     seams = Seams(
         clock=SystemClock(),
         randomness=SystemRandomness(),
@@ -143,7 +149,8 @@ async def open_node(migration: Migration, config: Config, *, serving: bool) -> N
     try:
         sides = await open_sides(migration, databases)
         start = NodeStart(ledger, sides, hooks, config.stages.store_seconds_max)
-        await start.check_stores()
+        if not ledger.migration.retired:
+            await start.check_stores()
         await start.declare_entities()
         dead_nodes = await start.note_untracked() if serving else ledger.migration.untracked_served
         return _wire(
@@ -162,7 +169,7 @@ async def open_sides(migration: Migration, databases: SqlDatabases) -> Sides:
     for name, entity in migration.entities.items():
         stores = {}
         for side in Side:
-            table = _table_of(entity, side)
+            table = _table_of(migration, entity, side)
             by_side[side][table.url] = None
             database = databases.at(table.url)
             stores[side] = await open_sql_store(table, entity=name, database=database)
@@ -220,11 +227,13 @@ def _wire(migration: Migration, config: Config, opened: _Opened, dead_nodes: boo
     flipper.is_alive = writer.is_alive
     barrier = Barrier(ledger, untracked, epochs, hooks, seams)
     services = _services(migration, config, seams)
+    failures = Failures()
     gatherer = EvidenceGatherer(
         ledger=ledger, sides=sides, operations=migration.operations, convergence=convergence,
         service_answers=partial(_accepts_connections, migration), seams=seams,
         options=config.gates, store_seconds_max=config.stages.store_seconds_max,
     )  # fmt: skip
+    gatherer.failed_answers = failures.count
     stages = Stages(
         ledger=ledger, sides=sides, flipper=flipper, epochs=epochs, gatherer=gatherer,
         hooks=hooks, seams=seams, options=config.stages,
@@ -244,6 +253,7 @@ def _wire(migration: Migration, config: Config, opened: _Opened, dead_nodes: boo
             migration=lambda: ledger.migration,
             key_types={name: one.key_types for name, one in sides.entities.items()},
             options=config.gateway,
+            failures=failures,
         )
     )
     return Node(
@@ -253,7 +263,8 @@ def _wire(migration: Migration, config: Config, opened: _Opened, dead_nodes: boo
         reconciler=Reconciler(ledger, sides, convergence, hooks, seams, process),
         backfill=BackfillWorker(ledger, sides, hooks, seams, name, config.backfill),
         verifier=Verifier(ledger, sides, hooks, seams, config.verification),
-        stages=stages, barrier=barrier, watch=watch, app=app, databases=opened.databases,
+        stages=stages, barrier=barrier, watch=watch, app=app, failures=failures,
+        databases=opened.databases,
         upstreams=tuple(one.upstream for one in services.values()),
     )  # fmt: skip
 
@@ -287,14 +298,14 @@ def _described(migration: Migration) -> dict[Side, HttpService]:
     return {Side.LEGACY: migration.legacy, Side.NEW: migration.new}
 
 
-def _table_of(entity: Entity, side: Side) -> SqlTable:
+def _table_of(migration: Migration, entity: Entity, side: Side) -> SqlTable:
     """The table of one side, its URL resolved."""
     table = entity.store(side)
     if not isinstance(table, SqlTable):
         raise ConfigurationError(
             f"{entity.name}: {side} is no store that this version knows. Use SqlTable(...)."
         )
-    return table.with_url(partial(resolve_reference, environ=os.environ))
+    return table.with_url(partial(migration.database_url, environment=os.environ))
 
 
 def _names(types: tuple[type, ...]) -> str:

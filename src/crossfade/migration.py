@@ -4,6 +4,7 @@ import importlib.util
 import re
 import sys
 from collections.abc import Iterator
+from collections.abc import Mapping as TextMapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -20,12 +21,14 @@ from crossfade.model.operation import (
 )
 from crossfade.model.plan import OperationKind
 from crossfade.model.service import HttpService
+from crossfade.references import resolve_reference
 
 FILE_NAME = "migration.py"
 """The definition's file; found by walking up from the working directory."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 _TEMPLATE_NAME = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_SQLITE = "sqlite:///"
 _READ_METHODS = ("GET", "HEAD")
 _ITEM_WRITE_METHODS = ("PUT", "PATCH", "DELETE", "POST")
 
@@ -67,6 +70,8 @@ class Migration:
         self.new = new
         self.entities: dict[str, Entity] = {}
         self.operations: dict[str, Operation] = {}
+        self.folder = Path()
+        """Where the definition's file is: relative paths in it count from here."""
 
     def entity(  # noqa: PLR0913 - a definition reads best as one call
         self,
@@ -196,6 +201,19 @@ class Migration:
             entity,
         )
 
+    def database_url(self, text: str, environment: TextMapping[str, str]) -> str:
+        """A database's URL with its references resolved and its path made absolute.
+
+        Raises:
+            ConfigurationError: a variable or file that it refers to is missing.
+
+        """
+        url = resolve_reference(text, environment)
+        prefix = _SQLITE if url.startswith(_SQLITE) else ""
+        path = url.removeprefix(_SQLITE)
+        relative = path and "://" not in path and not path.startswith(("/", ":", "file:"))
+        return f"{prefix}{self.folder.absolute() / path}" if relative else url
+
     def _add(self, operation: Operation, entity: Entity) -> Operation:
         for problem in _problems(self, entity, operation):
             raise DefinitionError(problem)
@@ -285,7 +303,9 @@ def load_migration(file: Path) -> Migration:
             f"{file.name} makes {len(found)} migrations; it must make exactly one. "
             "Keep one `Migration(...)` at the top level."
         )
-    return next(iter(found.values()))
+    migration = next(iter(found.values()))
+    migration.folder = file.resolve().parent
+    return migration
 
 
 def _line_of(error: BaseException, file: Path) -> str:

@@ -8,13 +8,14 @@ from crossfade.config import Config
 from crossfade.control.documents import Document, document
 from crossfade.control.requests import Asked
 from crossfade.errors import ConfigurationError
-from crossfade.ledger.adopt import StoresSeen, adopt_ledger
+from crossfade.ledger.adopt import StoresSeen, adopt_ledger, check_stage_known
 from crossfade.ledger.from_url import ledger_from_url
 from crossfade.ledger.transitions.moves import Decision
 from crossfade.migration import Migration
+from crossfade.model.counted import counted
 from crossfade.model.side import Side
+from crossfade.model.stage import Stage
 from crossfade.model.store_description import SqlTable
-from crossfade.references import resolve_reference
 from crossfade.seams.clock import SystemClock
 from crossfade.seams.randomness import SystemRandomness
 from crossfade.store.base import FencedDatabase, StoreEpoch
@@ -26,6 +27,8 @@ class AdoptAsked(Asked):
     """Make the stores obey this ledger; its id is the confirmation."""
 
     ledger_id: str
+    stage: str | None = None
+    """The stage that held last, where the ledger does not know it."""
 
 
 async def adopt(definition: Migration, config: Config, asked: AdoptAsked) -> Document:
@@ -46,17 +49,25 @@ async def adopt(definition: Migration, config: Config, asked: AdoptAsked) -> Doc
     try:
         stores = _databases(definition, databases)
         seen = await _seen(stores)
+        stage = None if asked.stage is None else Stage(asked.stage)
         before = ledger.identity
         if asked.dry_run:
             _check_id(asked.ledger_id, before.ledger_id)
+            check_stage_known(ledger.migration, seen, stage)
             summary = (
-                f"{len(stores)} databases would obey {before.ledger_id}, incarnation "
+                f"{counted(len(stores), 'database')} would obey {before.ledger_id}, incarnation "
                 f"{before.incarnation + 1}; everything would have to be copied again."
             )
             return _told(definition, summary, before.ledger_id, before.incarnation, dry_run=True)
         decision = Decision(asked.actor, asked.reason, clock.now().timestamp())
         adopted = await ledger.transact(
-            partial(adopt_ledger, ledger_id=asked.ledger_id, seen=seen, decision=decision)
+            partial(
+                adopt_ledger,
+                ledger_id=asked.ledger_id,
+                seen=seen,
+                decision=decision,
+                stage=stage,
+            )
         )
         identity = adopted.identity
         wanted = StoreEpoch(identity.ledger_id, identity.incarnation, adopted.migration.epoch)
@@ -79,7 +90,9 @@ def _databases(definition: Migration, databases: Databases) -> tuple[FencedDatab
         for side in Side:
             described = entity.store(side)
             if isinstance(described, SqlTable):
-                table = described.with_url(partial(resolve_reference, environ=os.environ))
+                table = described.with_url(
+                    partial(definition.database_url, environment=os.environ)
+                )
                 found[table.url] = database_of(table, databases)
     return tuple(found.values())
 

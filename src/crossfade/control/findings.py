@@ -12,6 +12,7 @@ from crossfade.ledger.base import Ledger
 from crossfade.ledger.rows import RowsQueries
 from crossfade.ledger.transitions.moves import Decision, audit
 from crossfade.ledger.transitions.observations import mismatch_groups, observed_operations
+from crossfade.model.counted import counted
 from crossfade.model.observation import MismatchGroup
 from crossfade.seams.clock import Clock
 
@@ -73,8 +74,8 @@ class Mending:
             await self._observations.resolve_group(group.fingerprint)
             # Crash here: it is mended all the same, and only the history does not say by whom.
             await self._note(asked, group)
-        verb = "would be" if asked.dry_run else "are"
-        summary = f"{group.open} differences of {place} {verb} marked as mended."
+        verb = " (not yet, this only says so)" if asked.dry_run else ""
+        summary = f"Marked as mended{verb}: {counted(group.open, 'difference')} of {place}."
         return self._told.document(
             "diff", **_of_group(group), dry_run=asked.dry_run, summary=summary
         )
@@ -97,7 +98,7 @@ def find_group(rows: RowsQueries, text: str) -> MismatchGroup:
     ]
     if len(found) != 1:
         raise ConfigurationError(
-            f'{len(found)} differences have the fingerprint "{text}". '
+            f'the fingerprint "{text}" names {counted(len(found), "kind")} of difference. '
             "Run `crossfade diffs` for theirs."
         )
     return found[0]

@@ -14,6 +14,7 @@ from crossfade.ledger.base import Ledger
 from crossfade.ledger.rows import Rows, RowsQueries
 from crossfade.ledger.transitions.keys import mark_dirty, waive_key
 from crossfade.ledger.transitions.moves import Decision, audit
+from crossfade.model.counted import counted
 from crossfade.model.key import Key
 from crossfade.model.key_state import DirtyReason, KeyState
 from crossfade.seams.clock import Clock
@@ -47,7 +48,7 @@ class KeyCases:
         keys = self._named(asked)
         self._check_copies()
         if asked.dry_run:
-            return self._told("repair", asked, keys, f"This would copy {len(keys)} keys again.")
+            return self._told("repair", asked, keys, f"This would copy {_keys(keys)} again.")
         await self._mark(asked, keys, "repaired by name")
         return await self._converged("repair", asked, keys)
 
@@ -56,7 +57,7 @@ class KeyCases:
         keys = self._quarantined(asked)
         self._check_copies()
         if asked.dry_run:
-            return self._told("retry", asked, keys, f"This would try {len(keys)} keys again.")
+            return self._told("retry", asked, keys, f"This would try {_keys(keys)} again.")
         await self._mark(asked, keys, "quarantined keys retried")
         return await self._converged("retry", asked, keys)
 
@@ -70,7 +71,8 @@ class KeyCases:
         """
         keys = self._quarantined(asked)
         if asked.dry_run:
-            return self._told("waive", asked, keys, f"This would waive {len(keys)} keys.")
+            summary = f"This would waive {_keys(keys)}. {self._left_behind()}"
+            return self._told("waive", asked, keys, summary)
         decision = self._decision(asked)
 
         def transition(rows: Rows) -> None:
@@ -86,7 +88,7 @@ class KeyCases:
             audit(rows, decision, "quarantined keys waived", detail)
 
         await self._ledger.transact(transition)
-        summary = f"{len(keys)} keys no longer block the cut-over; they stay as they are."
+        summary = f"Waived: {_keys(keys)}; the cut-over passes. {self._left_behind()}"
         return self._told("waive", asked, keys, summary)
 
     async def release(self, asked: KeysAsked) -> Document:
@@ -99,12 +101,12 @@ class KeyCases:
         """
         keys = self._held(asked)
         if asked.dry_run:
-            summary = f"This would give up what the lost side has of {len(keys)} keys."
+            summary = f"This would give up what the lost side has of {_keys(keys)}."
             return self._told("release", asked, keys, summary)
         request = MoveRequest(asked.actor, asked.reason)
         for key in keys:
             await self._stages.release_held(asked.entity, key, request)
-        summary = f"{len(keys)} keys are released."
+        summary = f"Released: {_keys(keys)}."
         if asked.every and await self._stages.release_entity(asked.entity, request):
             summary += f" All of {asked.entity} was held, and is free: copy and verify it anew."
         return self._told("release", asked, keys, summary)
@@ -133,7 +135,7 @@ class KeyCases:
                 reason = state.quarantine or end.value
                 open_keys.append({"key": list(key), "reason": reason})
         agreed = len(keys) - len(open_keys)
-        summary = f"{agreed} of {len(keys)} keys of {asked.entity} agree now."
+        summary = f"{agreed} of {_keys(keys)} of {asked.entity} agree now."
         return self._told(name, asked, keys, summary, agreed=agreed, still_open=open_keys)
 
     def _named(self, asked: KeysAsked) -> tuple[Key, ...]:
@@ -169,6 +171,16 @@ class KeyCases:
                 "Run `crossfade status` to see what comes first."
             )
 
+    def _left_behind(self) -> str:
+        """What waiving means, said where it is done."""
+        authority = self._ledger.migration.authority
+        return (
+            f"Each record stays only on the side that has it, {authority} as a rule: "
+            f"{authority.other} does not get it. After a change of authority `crossfade repair` "
+            f"of such a key copies from {authority.other}, and what is missing there deletes "
+            f"{authority}'s record; put it there by hand first."
+        )
+
     def _decision(self, asked: KeysAsked) -> Decision:
         return Decision(asked.actor, asked.reason, self._clock.now().timestamp())
 
@@ -189,6 +201,10 @@ class KeyCases:
             summary=summary,
             **content,
         )
+
+
+def _keys(keys: Sequence[Key]) -> str:
+    return counted(len(keys), "key")
 
 
 def _state(rows: RowsQueries, entity: str, key: Key) -> KeyState:

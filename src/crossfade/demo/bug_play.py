@@ -25,7 +25,7 @@ _MONEY = re.compile(r"\.(credit|total|price)$|cents$")
 async def close_what_was_not_copied(cast: Cast) -> None:
     """Mark as mended what was seen while new had no data yet; it says nothing of new's code."""
     diffs = await cast.node.look("diffs", limit=GROUPS_MAX)
-    closed = [group for group in diffs["groups"] if not _is_of_money(group)]
+    closed = [group for group in diffs["groups"] if not is_of_money(group)]
     for group in closed:
         asked = DifferenceAsked(
             actor=ACTOR, reason="new was empty", fingerprint=group["fingerprint"]
@@ -46,7 +46,7 @@ async def find_bug(cast: Cast) -> None:
         diffs = await cast.node.look("diffs", limit=GROUPS_MAX)
         for group in diffs["groups"]:
             shown = await cast.node.look("diff", fingerprint=group["fingerprint"])
-            found.extend(_lost_cents(shown))
+            found.extend(lost_cents(shown))
             if found:
                 return diffs
         return None
@@ -67,7 +67,7 @@ async def be_refused(cast: Cast) -> None:
 
     async def look() -> Document | None:
         plan = await cast.node.look("plan", wanted="live")
-        return plan if "mismatches" in _names_blocking(plan) else None
+        return plan if "mismatches" in names_blocking(plan) else None
 
     plan = await cast.wait_for("the gate against mismatches", SETTLED_SECONDS_MAX, look)
     try:
@@ -116,7 +116,7 @@ async def fix_bug(cast: Cast) -> None:
             await cast.node.change("resolve_diff", asked)
             resolved.add(fingerprint)
         plan = await cast.node.look("plan", wanted="live")
-        against = _names_blocking(plan) & {"mismatches", "refused_replays"}
+        against = names_blocking(plan) & {"mismatches", "refused_replays"}
         return plan if not against else None
 
     await cast.wait_for("a plan without mismatches", SETTLED_SECONDS_MAX, look)
@@ -128,7 +128,7 @@ async def count_findings(cast: Cast) -> None:
     diffs = await cast.node.look("diffs", limit=GROUPS_MAX, resolved=True)
     seen = sum(group["count"] for group in diffs["groups"] if not group["refused"])
     cast.record.mismatches_found = seen - cast.record.bug.before_the_copy
-    money = [group for group in diffs["groups"] if _is_of_money(group)]
+    money = [group for group in diffs["groups"] if is_of_money(group)]
     cast.record.bug.fixed = bool(money) and not any(group["open"] for group in money)
     cast.record.canary_served = canary_reads(diffs)
 
@@ -138,11 +138,12 @@ def canary_reads(diffs: Document) -> int:
     return sum(one["total"]["canary_served"] for one in diffs["operations"])
 
 
-def _is_of_money(group: dict[str, Any]) -> bool:
+def is_of_money(group: dict[str, Any]) -> bool:
+    """Whether a kind of difference is about amounts alone."""
     return bool(group["paths"]) and all(_MONEY.search(path) for path in group["paths"])
 
 
-def _lost_cents(shown: dict[str, Any]) -> Iterator[ShownDifference]:
+def lost_cents(shown: dict[str, Any]) -> Iterator[ShownDifference]:
     """The fields of a difference in which new is one cent short."""
     for sample in shown["samples"]:
         for difference in sample["differences"]:
@@ -163,5 +164,6 @@ def _money(shown: str) -> Decimal | None:
         return None
 
 
-def _names_blocking(plan: dict[str, Any]) -> set[str]:
+def names_blocking(plan: dict[str, Any]) -> set[str]:
+    """The gates that are in the way of a planned move."""
     return {gate["name"] for gate in plan["gates"] if not gate["passed"] and not gate["waived"]}

@@ -63,11 +63,13 @@ class Production:
         self._listening = asyncio.create_task(self.callers.listen())
         await self._watched(play(cast))
         self._story.chapter("The callers stop; what is under way converges")
-        await self._watched(settle(cast))
+        async with cast.step("settle"):
+            await self._watched(settle(cast))
         self._story.chapter(
             "An oracle that knows only what callers were told reads both databases"
         )
-        await self._watched(self._judge(cast))
+        async with cast.step("judge"):
+            await self._watched(self._judge(cast))
 
     async def take_down(self) -> None:
         """End every process politely; may be repeated."""

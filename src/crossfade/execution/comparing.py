@@ -13,7 +13,7 @@ from crossfade.execution.comparison_job import (
 )
 from crossfade.execution.comparison_options import ComparisonOptions
 from crossfade.execution.observations import Observations
-from crossfade.execution.standing import EntityAgreement, Standing, Unvouched, look_to_compare
+from crossfade.execution.standing import EntityAgreement, Standing, look_at, look_at_entity
 from crossfade.ledger.base import Ledger
 from crossfade.ledger.transitions.keys import Agreement
 from crossfade.model.comparison import (
@@ -260,7 +260,12 @@ class ReadComparer(Generic[AnswerT]):
 
     def _check_unchanged(self, job: ComparisonJob[AnswerT]) -> None:
         """What was true before the first call must be true after the last."""
-        now = look_to_compare(self._ledger, job.request.operation.entity, job.key)
+        entity, key = job.request.operation.entity, job.key
+        now = (
+            look_at_entity(self._ledger, entity)
+            if key is None
+            else look_at(self._ledger, entity, key)
+        )
         if now != job.before:
             raise ComparisonSkippedError(SkipReason.CHANGED)
         if self._ledger.migration.decision != job.decision:
@@ -279,8 +284,6 @@ class ReadComparer(Generic[AnswerT]):
 
 def _agrees(before: Standing) -> bool:
     """Whether a difference would mean something; keys that wait to be copied always differ."""
-    if isinstance(before, Unvouched):
-        return False
     if isinstance(before, EntityAgreement):
         return before.quiet
     return before.standing is KeyStanding.AGREES

@@ -300,6 +300,11 @@ class Observations:
 
 
 def _is_undisturbed(rows: RowsView, effect: Effect) -> bool:
-    """Whether no write of the key is open, and none began or ended since its lease was taken."""
+    """Whether no write of the key is open, and none began or ended since its lease was taken.
+
+    An open create whose id is not known yet may have made this very key: databases give the
+    highest id anew once its record is deleted.
+    """
     state = rows.key(effect.entity, effect.key)
-    return state.seq == effect.token and state.open_intents == 0
+    untouched = state.seq == effect.token and state.open_intents == 0
+    return untouched and rows.entity(effect.entity).unbound_creates == 0

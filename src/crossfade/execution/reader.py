@@ -7,7 +7,7 @@ from crossfade.execution.calls import SERVE, AnswerT, CallFailedError, Request
 from crossfade.execution.canary import Canary
 from crossfade.execution.comparing import ReadComparer
 from crossfade.execution.options import ExecutionOptions
-from crossfade.execution.standing import Standing, is_held, look_at, look_to_compare
+from crossfade.execution.standing import Standing, is_held, look_at, look_at_entity
 from crossfade.ledger.base import Ledger
 from crossfade.model.key import Key
 from crossfade.model.plan import KeyStanding, ReadPlan, Recheck, plan_read
@@ -113,4 +113,7 @@ class Reader(Generic[AnswerT]):
         """What the ledger says before the call, where the read will be compared."""
         if not plan.compare or not self._comparer.samples(request):
             return None
-        return look_to_compare(self._ledger, request.operation.entity, key)
+        entity = request.operation.entity
+        if key is None:
+            return look_at_entity(self._ledger, entity)
+        return look_at(self._ledger, entity, key)

@@ -1,7 +1,6 @@
 """What the ledger says of a request's keys when it is routed."""
 
 from dataclasses import dataclass
-from enum import Enum
 from functools import partial
 
 from crossfade.ledger.base import Ledger
@@ -10,7 +9,6 @@ from crossfade.ledger.transitions.keys import Agreement, agreement
 from crossfade.model.coverage import is_complete
 from crossfade.model.key import Key
 from crossfade.model.plan import KeyStanding
-from crossfade.model.stage import STAGE_RULES, WriteMode
 
 
 def look_at(ledger: Ledger, entity: str, key: Key) -> Agreement:
@@ -28,23 +26,8 @@ class EntityAgreement:
     generation: int
 
 
-class Unvouched(Enum):
-    """Of a read in a stage whose writes carry no intent."""
-
-    UNVOUCHED = "the ledger knows of no write, so it has nothing to say"
-
-
-Standing = Agreement | EntityAgreement | Unvouched
-"""Of a read: its key's, or, without a key, its whole entity's; in `off` nothing is known."""
-
-
-def look_to_compare(ledger: Ledger, entity: str, key: Key | None) -> Standing:
-    """What the ledger says now of a read; equal before and after: nothing happened to it."""
-    if STAGE_RULES[ledger.migration.stage].writes is WriteMode.UNTRACKED:
-        return Unvouched.UNVOUCHED
-    if key is None:
-        return look_at_entity(ledger, entity)
-    return look_at(ledger, entity, key)
+Standing = Agreement | EntityAgreement
+"""Of a read: its key's, or, without a key, its whole entity's."""
 
 
 def look_at_entity(ledger: Ledger, entity: str) -> EntityAgreement:

@@ -14,6 +14,7 @@ from crossfade.errors import (
 from crossfade.execution.calls import Request
 from crossfade.execution.reader import Reader
 from crossfade.execution.writer import Writer
+from crossfade.gateway.failures import Failures
 from crossfade.gateway.forwarding import send_answer
 from crossfade.gateway.headers import Framing, RequestHead
 from crossfade.gateway.operation_keys import KeyUnreadableError, key_of
@@ -53,6 +54,7 @@ class GatewayParts:
     key_types: Mapping[str, tuple[type, ...]]
     """By entity: `int` or `str` for each part of its key."""
     options: GatewayOptions
+    failures: Failures
 
 
 class MigrationApp:
@@ -66,6 +68,7 @@ class MigrationApp:
         self._migration = parts.migration
         self._key_types = parts.key_types
         self._options = parts.options
+        self._failures = parts.failures
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; see ASGI."""
@@ -89,6 +92,8 @@ class MigrationApp:
         except RequestRefusedError as error:
             await send_problem(send, error.problem, self._stage_header())
         except CrossfadeError as error:
+            if isinstance(error, UpstreamFailedError | OutcomeUnknownError):
+                self._failures.note(self._migration().decision)
             await send_problem(send, problem_of(error), self._stage_header())
         finally:
             await calls.aclose()
@@ -119,6 +124,8 @@ class MigrationApp:
             answer, side = await self._reader.read(asked)
         else:
             answer, side = await self._writer.write(asked), self._migration().authority
+        if answer.failed:
+            self._failures.note(self._migration().decision)
         extra = [*self._stage_header(), SIDE_LINES[side]]
         await send_answer(answer, request, send, extra)
 

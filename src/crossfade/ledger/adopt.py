@@ -7,6 +7,7 @@ from crossfade.ledger.rows import LedgerIdentity, Rows
 from crossfade.ledger.transitions.chunks import void_coverage
 from crossfade.ledger.transitions.moves import Decision, audit, entity_names
 from crossfade.model.migration_state import MigrationState
+from crossfade.model.stage import Stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,24 @@ class Adopted:
     migration: MigrationState
 
 
-def adopt_ledger(rows: Rows, ledger_id: str, seen: StoresSeen, decision: Decision) -> Adopted:
+def check_stage_known(state: MigrationState, seen: StoresSeen, stage: Stage | None) -> None:
+    """Every change of authority raises the epoch: stores that are ahead know a later stage.
+
+    Raises:
+        ConfigurationError: they are ahead, and the operator did not say which stage held last.
+
+    """
+    passed = state.epoch if state.flip is None else state.flip.epoch + 2
+    if stage is None and seen.epoch > passed:
+        raise ConfigurationError(
+            f"the stores have seen later stages than this ledger, which says {state.stage}. "
+            "Say with --stage which one held last: shadow if legacy had authority, live if new."
+        )
+
+
+def adopt_ledger(
+    rows: Rows, ledger_id: str, seen: StoresSeen, decision: Decision, stage: Stage | None = None
+) -> Adopted:
     """Make this ledger the one that the stores obey; then call `FencedDatabase.adopt` on each.
 
     What happened since the ledger's copy was made is unknown, so coverage is void and everything
@@ -41,9 +59,12 @@ def adopt_ledger(rows: Rows, ledger_id: str, seen: StoresSeen, decision: Decisio
         ledger_id: the ledger's own id, as the operator typed it.
         seen: the highest token and epoch of both stores.
         decision: who wants it and why.
+        stage: the stage that held last, as the operator knows it; None keeps the ledger's.
 
     Raises:
-        ConfigurationError: the name is that of another ledger.
+        ConfigurationError: the name is that of another ledger, or the stores have seen epochs
+            that this ledger does not know, and the stage was not named: answering from the side
+            that had no authority would lose acknowledged writes.
 
     """
     identity = rows.identity()
@@ -53,6 +74,7 @@ def adopt_ledger(rows: Rows, ledger_id: str, seen: StoresSeen, decision: Decisio
             "Name the ledger that `crossfade status` shows, if it is the one you mean."
         )
     state = rows.migration()
+    check_stage_known(state, seen, stage)
     rows.raise_sequence(seen.token)
     rows.set_incarnation(identity.incarnation + 1)
     for name in entity_names(rows):
@@ -60,13 +82,25 @@ def adopt_ledger(rows: Rows, ledger_id: str, seen: StoresSeen, decision: Decisio
     # An epoch change that was under way ends here: its epochs are passed as well.
     under_way = 0 if state.flip is None else state.flip.epoch + 2
     epoch = max(state.epoch, seen.epoch, under_way) + 1
-    rows.set_migration(replace(state, epoch=epoch, flip=None))
+    adopted = replace(state, epoch=epoch, flip=None)
+    if stage is not None:
+        # Writes of the node that was lost may still be under way: the barrier waits for them.
+        adopted = replace(
+            adopted,
+            stage=stage,
+            stage_since=decision.at,
+            decision=state.decision + 1,
+            barrier_passed=False,
+            untracked_served=True,
+        )
+    rows.set_migration(adopted)
     audit(
         rows,
         decision,
         "ledger adopted",
         {
             "incarnation": identity.incarnation + 1,
+            "stage": adopted.stage,
             "epoch": {"ledger": state.epoch, "stores": seen.epoch, "now": epoch},
             "token": seen.token,
         },

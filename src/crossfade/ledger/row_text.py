@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from crossfade.codec import decode, encode
-from crossfade.ledger.key_shelf import shelf_of
+from crossfade.ledger.key_shelf import DIRTY_SHELVES, shelf_of
 from crossfade.ledger.rows import AuditEntry
 from crossfade.model.chunk import Chunk
 from crossfade.model.coverage import ranges_from
@@ -34,6 +34,7 @@ def key_row(state: KeyState) -> Row:
     """A key's columns, in the order of `put_key`."""
     lease = state.lease
     held = state.held_authority
+    shelf = shelf_of(state)
     return (
         state.entity,
         key_text(state.key),
@@ -49,8 +50,22 @@ def key_row(state: KeyState) -> Row:
         1 if state.waived else 0,
         None if held is None else str(held),
         1 if state.releasing else 0,
-        int(shelf_of(state)),
+        int(shelf),
+        1 if shelf in DIRTY_SHELVES else 0,
     )
+
+
+def touched_key_row(state: KeyState) -> Row:
+    """A key's columns, in the order of `touch_key`: without its age."""
+    row = key_row(state)
+    return (*row[2:8], *row[9:15], *row[:2])
+
+
+def is_as_old(before: KeyState | None, after: KeyState) -> bool:
+    """Whether the age of a key that has a row is as it was."""
+    if before is None or before.dirty_since != after.dirty_since:
+        return False
+    return (shelf_of(before) in DIRTY_SHELVES) == (shelf_of(after) in DIRTY_SHELVES)
 
 
 def key_of_row(row: Row) -> KeyState:

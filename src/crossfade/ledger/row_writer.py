@@ -11,9 +11,11 @@ from crossfade.ledger.row_text import (
     chunk_row,
     entity_row,
     intent_row,
+    is_as_old,
     key_row,
     key_text,
     migration_row,
+    touched_key_row,
 )
 from crossfade.ledger.tallies import (
     Differences,
@@ -56,11 +58,14 @@ class RowWriter:
             differences: Differences = {}
             for table, overlay in self._tables:
                 changes, in_database = overlay.take_unwritten()
-                if changes:
-                    self._write_table(table, changes)
-                    if table in _COUNTED:
-                        pairs = ((in_database[name], value) for name, value in changes.items())
-                        _COUNTED[table](pairs, differences)
+                if not changes:
+                    continue
+                if table in _COUNTED:
+                    pairs = ((in_database[name], value) for name, value in changes.items())
+                    _COUNTED[table](pairs, differences)
+                if table == "key":
+                    changes = self._write_touched_keys(changes, in_database)
+                self._write_table(table, changes)
             tallies = changed(differences)
             if tallies:
                 self._connection.executemany(self._queries["put_tally"], tallies)
@@ -68,6 +73,21 @@ class RowWriter:
             if isinstance(error, sqlite3.OperationalError) or type(error) is sqlite3.DatabaseError:
                 raise
             raise UnwritableRowError(f"the ledger cannot hold a value: {error}.") from error
+
+    def _write_touched_keys(self, changes: Changes, in_database: Changes) -> Changes:
+        """Write the keys whose age is as it was; returns the others."""
+        others: Changes = {}
+        rows = []
+        for name, state in changes.items():
+            if state is not None and is_as_old(in_database[name], state):
+                rows.append(touched_key_row(state))
+            else:
+                others[name] = state
+        if rows:
+            written = self._connection.executemany(self._queries["touch_key"], rows).rowcount
+            if written != len(rows):
+                raise sqlite3.DatabaseError("rows of keys are missing that were read before")
+        return others
 
     def _write_table(self, table: str, changes: Changes) -> None:
         put_row = _PUT_ROWS[table]

@@ -65,12 +65,7 @@ class EntityEvidence:
     """Whether every key was copied in this generation, or has been tracked since."""
     quarantined: int = 0
     """Quarantined keys that no operator waived by name."""
-    unbound_creates: int = 0
-    """Creates in doubt whose id nobody knows."""
-    key_unique: bool = True
     verification: VerificationEvidence | None = None
-    identifier_problem: str = ""
-    """Why ids made by the mirror would clash after a flip; empty where they would not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,9 +16,7 @@ from crossfade.model.gate_checks import (
     check_drain,
     check_errors,
     check_held,
-    check_identifiers,
     check_in_doubt,
-    check_keys,
     check_mismatches,
     check_node,
     check_prepared,
@@ -78,7 +76,6 @@ PREPARED = Gate(
     "run `crossfade doctor` for the tables and grants",
     waivable=False,
 )
-KEYS = Gate("keys", check_keys, "declare a key that is unique on both sides", waivable=False)
 BARRIER = Gate(
     "barrier", check_barrier, "wait; `crossfade status` shows what is waited for", waivable=False
 )
@@ -95,9 +92,6 @@ QUARANTINE = Gate(
     waivable=False,
 )
 HELD = Gate("held", check_held, "run `crossfade dirty --held`", waivable=False)
-IDENTIFIERS = Gate(
-    "identifiers", check_identifiers, "run `crossfade doctor` for what to change", waivable=False
-)
 VERIFICATION = Gate("verification", check_verification, "run `crossfade verify`")
 ALARMS = Gate("alarms", check_alarms, "find the writer that bypasses us, then `crossfade verify`")
 IN_DOUBT = Gate("in_doubt", check_in_doubt, "wait; `crossfade status` shows the writes in doubt")
@@ -115,7 +109,7 @@ REFUSED = Gate(
 ERRORS = Gate("errors", check_errors, "look why new does not answer comparisons")
 SOAK = Gate("soak", check_soak, "wait; `crossfade status` shows since when the stage holds")
 
-_READY = (REACHABLE, NODE, PREPARED, KEYS)
+_READY = (REACHABLE, NODE, PREPARED)
 
 GATES: dict[tuple[Stage, Stage], tuple[Gate, ...]] = {
     (Stage.OFF, Stage.READ_ONLY): _READY,
@@ -124,7 +118,6 @@ GATES: dict[tuple[Stage, Stage], tuple[Gate, ...]] = {
     (Stage.READ_ONLY, Stage.SHADOW): (*_READY, HELD),
     (Stage.SHADOW, Stage.LIVE): (
         *_READY,
-        IDENTIFIERS,
         BARRIER,
         COVERAGE,
         QUARANTINE,

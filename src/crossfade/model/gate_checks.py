@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from crossfade.model.counted import counted
 from crossfade.model.evidence import (
     EntityEvidence,
     Evidence,
@@ -42,22 +43,6 @@ def check_prepared(evidence: Evidence, options: GateOptions) -> Finding:  # noqa
     )
 
 
-def check_keys(evidence: Evidence, options: GateOptions) -> Finding:  # noqa: ARG001
-    """A key names one record on each side."""
-    doubled = [entity.name for entity in evidence.entities if not entity.key_unique]
-    return _nothing_in(doubled, "the key of {} is not unique", "every key is unique")
-
-
-def check_identifiers(evidence: Evidence, options: GateOptions) -> Finding:  # noqa: ARG001
-    """Ids that the mirror makes after a flip will not clash."""
-    problems = [
-        f"{entity.name} ({entity.identifier_problem})"
-        for entity in evidence.entities
-        if entity.identifier_problem
-    ]
-    return _nothing_in(problems, "ids would clash: {}", "ids will not clash")
-
-
 def check_barrier(evidence: Evidence, options: GateOptions) -> Finding:  # noqa: ARG001
     """Writes that carried no intent have certainly ended."""
     if evidence.barrier_passed:
@@ -74,7 +59,7 @@ def check_coverage(evidence: Evidence, options: GateOptions) -> Finding:  # noqa
 def check_quarantine(evidence: Evidence, options: GateOptions) -> Finding:  # noqa: ARG001
     """No key is left behind unless an operator said so by its name."""
     left = [
-        f"{_many(entity.quarantined, 'key')} of {entity.name}"
+        f"{counted(entity.quarantined, 'key')} of {entity.name}"
         for entity in evidence.entities
         if entity.quarantined
     ]
@@ -86,7 +71,7 @@ def check_held(evidence: Evidence, options: GateOptions) -> Finding:  # noqa: AR
     if not evidence.held_keys:
         return Finding(passed=True, words="no key is held")
     return Finding(
-        passed=False, words=f"{_many(evidence.held_keys, 'key')} held since a forced roll-back"
+        passed=False, words=f"{counted(evidence.held_keys, 'key')} held since a forced roll-back"
     )
 
 
@@ -103,7 +88,7 @@ def check_verification(evidence: Evidence, options: GateOptions) -> Finding:
 def check_alarms(evidence: Evidence, options: GateOptions) -> Finding:  # noqa: ARG001
     """No key that was known to agree was found to differ."""
     raised = [
-        f"{_many(entity.verification.alarms, 'key')} of {entity.name}"
+        f"{counted(entity.verification.alarms, 'key')} of {entity.name}"
         for entity in evidence.entities
         if entity.verification is not None and entity.verification.alarms
     ]
@@ -112,15 +97,14 @@ def check_alarms(evidence: Evidence, options: GateOptions) -> Finding:  # noqa: 
 
 def check_in_doubt(evidence: Evidence, options: GateOptions) -> Finding:
     """Writes whose end nobody knows are few enough to be settled within the pause."""
-    unbound = sum(entity.unbound_creates for entity in evidence.entities)
-    doubtful = max(evidence.doubtful_intents, unbound)
-    words = f"{_many(doubtful, 'write')} in doubt"
+    doubtful = evidence.doubtful_intents
+    words = f"{counted(doubtful, 'write')} in doubt"
     return _at_most(doubtful, options.doubtful_intents_max, words)
 
 
 def check_backlog(evidence: Evidence, options: GateOptions) -> Finding:
     """Few keys are dirty; none at all is the flip's own condition, since it needs a pause."""
-    words = f"{_many(evidence.dirty_keys, 'dirty key')}"
+    words = f"{counted(evidence.dirty_keys, 'dirty key')}"
     return _at_most(evidence.dirty_keys, options.backlog_keys_max, words)
 
 
@@ -164,7 +148,7 @@ def check_refused(evidence: Evidence, options: GateOptions) -> Finding:
     """The mirror does not refuse what the authority did."""
     refusing = [operation for operation in evidence.operations if operation.refused_replays]
     refused = sum(operation.refused_replays for operation in refusing)
-    words = f"{_many(refused, 'replay')} refused"
+    words = f"{counted(refused, 'replay')} refused"
     if refusing:
         words += f" ({_listed(operation.name for operation in refusing)})"
     return _at_most(refused, options.refused_replays_max, words)
@@ -182,7 +166,7 @@ def check_errors(evidence: Evidence, options: GateOptions) -> Finding:
 
 def check_answers(evidence: Evidence, options: GateOptions) -> Finding:
     """Callers met no failure since the stage began."""
-    words = f"{_many(evidence.failed_answers, 'failed answer')} since {evidence.current} began"
+    words = f"{counted(evidence.failed_answers, 'failed answer')} since {evidence.current} began"
     return _at_most(evidence.failed_answers, options.failed_answers_max, words)
 
 
@@ -235,7 +219,3 @@ def _listed(names: Iterable[str]) -> str:
     every = list(names)
     more = len(every) - _NAMES_SHOWN_MAX
     return ", ".join(every[:_NAMES_SHOWN_MAX]) + (f" and {more} more" if more > 0 else "")
-
-
-def _many(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

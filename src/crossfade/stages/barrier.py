@@ -6,7 +6,6 @@ from crossfade.execution.untracked import UntrackedWrites
 from crossfade.ledger.base import Ledger
 from crossfade.ledger.transitions.flips import begin_barrier, commit_flip
 from crossfade.ledger.transitions.moves import Decision
-from crossfade.model.side import Side
 from crossfade.model.stage import Stage
 from crossfade.observability.events import BarrierPassed
 from crossfade.observability.hooks import Hooks
@@ -53,17 +52,17 @@ class Barrier:
         if self.waits_for() is None or not self._untracked.ended() or migration.flip is not None:
             return False
         # A mirror that is down for hours must not leave a change of epoch behind at every step.
-        if not await self._epochs.answers(Side.NEW):
+        if not await self._epochs.answers(migration.mirror):
             return False
         decision = Decision("crossfade", "all writes without intent have ended", self._at())
         flip = await self._ledger.transact(partial(begin_barrier, decision=decision))
         # The row drops out if `off` is entered from here on; before it, `off` may have been
         # entered and left again while the transaction waited in the queue.
-        while not self._untracked.ended():
+        while self._ledger.migration.flip == flip and not self._untracked.ended():
             await self._seams.clock.sleep(ENDED_POLL_SECONDS)
         # Crash here: the flip row says that the mirror's epoch may have been raised.
         await self._seams.failpoint("barrier.begun")
-        await self._epochs.raise_to(flip.epoch + 1, [Side.NEW])
+        await self._epochs.raise_to(flip.epoch + 1, [migration.mirror])
         # Crash here: the mirror refuses copies until the ledger's epoch follows.
         await self._seams.failpoint("barrier.fenced")
         committed = await self._ledger.transact(partial(commit_flip, flip=flip, decision=decision))

@@ -51,6 +51,8 @@ class EvidenceGatherer:
         self._seams = seams
         self._store_seconds_max = store_seconds_max
         self.options = options
+        self.failed_answers: Callable[[int], int] = lambda _: 0
+        """Failures that callers met since a stage decision; set by the assembly."""
         self.pace = Pace(seams.clock, lambda: convergence.cleaned)
 
     async def gather(self, current: Stage, wanted: Stage, waived: frozenset[str]) -> Evidence:
@@ -90,6 +92,7 @@ class EvidenceGatherer:
             oldest_dirty_seconds=0.0 if since is None else max(0.0, now - since),
             open_intents=counts.open_intents,
             doubtful_intents=counts.doubtful_intents,
+            failed_answers=self.failed_answers(migration.decision),
             held_keys=counts.held,
             stage_seconds=max(0.0, now - migration.stage_since),
         )

@@ -34,6 +34,7 @@ from crossfade.model.stage import Stage
 from crossfade.observability.events import FlipUndone
 from crossfade.observability.hooks import Hooks
 from crossfade.seams.bundle import Seams
+from crossfade.stages.deadline import deadline
 from crossfade.stages.epochs import Epochs
 from crossfade.stages.options import StageOptions
 
@@ -234,7 +235,7 @@ class Flipper:
                 raise MoveRefusedError(current, flip.wanted, obstacles)
             try:
                 # An attempt that is cut off is like one that crashed: its lease is taken over.
-                async with asyncio.timeout(left):
+                async with deadline(self._seams, left):
                     await self._converge_page(until)
             except TimeoutError as error:
                 raise MoveRefusedError(current, flip.wanted, obstacles) from error

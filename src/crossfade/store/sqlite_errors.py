@@ -114,7 +114,7 @@ def tables_missing(database: str) -> ConfigurationError:
     """The error of a database without our two tables."""
     return ConfigurationError(
         f"the database {database} has no tables crossfade_fence and crossfade_epoch. "
-        f"Run `crossfade doctor --prepare` to create them."
+        f"Run `crossfade doctor --apply` to create them."
     )
 
 

@@ -8,7 +8,7 @@ from tests.crash.execution.failpoint_names import failpoint_names
 from tests.crash.execution.schedule import Schedule
 
 BLOCKS = 10
-SEEDS_IN_BLOCK = 30
+SEEDS_IN_BLOCK = 20
 CRASH_NAMES = failpoint_names("convergence", "execution", "stages")
 
 

@@ -174,6 +174,22 @@ async def test_an_effect_that_another_write_may_have_had_is_not_judged(
     assert bench.events == []
 
 
+async def test_an_effect_beside_an_open_create_is_not_judged() -> None:
+    """The id of a deleted record may be given anew: the create may have made this very key."""
+    bench = Bench()
+    bench.lease()
+
+    def transition(rows: Rows) -> None:
+        rows.set_entity(replace(rows.entity("order"), unbound_creates=1))
+
+    bench.ledger.apply(transition)
+
+    effect = Effect("order", KEY, {"total": 2}, None, token=5)
+    bench.observations.replay_effect(WRITE, Side.NEW, effect)
+
+    assert await bench.counts(WRITE) == OperationCounts(skipped=1)
+
+
 async def test_records_that_cannot_be_compared_harm_nobody() -> None:
     """A store may return a value whose comparison raises."""
 

@@ -15,11 +15,12 @@ from crossfade.execution.options import ExecutionOptions
 from crossfade.ledger.transitions.intents import settle_unbound
 from crossfade.model.intent import Doubt
 from crossfade.model.key import Key
+from crossfade.model.key_state import KeyState
 from crossfade.model.migration_state import MigrationState
 from crossfade.model.operation import MirrorWhen
 from crossfade.model.side import Side
 from crossfade.model.stage import Stage
-from crossfade.observability.events import WorkerFailed, WriteUnknown
+from crossfade.observability.events import ReplaySkipped, WorkerFailed, WriteUnknown
 from tests.builders import CUSTOMERS, Node, make_node
 from tests.fake_seams import LedgerFault, StoreFault
 from tests.fake_services import (
@@ -505,6 +506,41 @@ async def test_writes_over_the_bound_leave_the_mirror_to_the_reconciler() -> Non
 
     assert (node.world.counts().open_intents, node.world.key(KEY).dirty) == (0, True)
     await _recover(node)
+
+
+async def test_a_mirror_that_cannot_follow_gets_no_replays() -> None:
+    """Shadow work is shed first; the caller's write is made, and it is said what was left out."""
+    node = await _shadow()
+    node.writer.options = ExecutionOptions(followers_max=0)
+
+    answer = await node.write(put_value(KEY, "fresh"), KEY, replay=True)
+    await node.quiet()
+
+    assert answer.status == 200
+    assert node.world.services[Side.NEW].calls == []
+    assert [event.reason for event in node.events if isinstance(event, ReplaySkipped)] == [
+        "the mirror does not keep up"
+    ]
+    await _recover(node)
+
+
+async def test_an_answered_write_leaves_its_key_leased_until_the_mirror_has_it() -> None:
+    """The intent's end and the lease are one step: nobody else begins with the key in between."""
+    node = await _shadow()
+    seen: list[KeyState] = []
+
+    async def note(name: str) -> None:
+        if name == "writer.closed":
+            seen.append(node.world.key(KEY))
+
+    node.writer._seams = replace(node.seams, failpoint=note)  # noqa: SLF001 - watches one step
+    await node.write(put_value(KEY, "fresh"), KEY)
+    await node.quiet()
+
+    assert [(state.dirty, state.open_intents, state.lease is not None) for state in seen] == [
+        (True, 0, True)
+    ]
+    assert not node.world.key(KEY).dirty
 
 
 async def test_a_create_bound_by_the_resolver_is_left_to_it() -> None:

@@ -6,16 +6,25 @@ import pytest
 
 from crossfade.errors import ConfigurationError
 from crossfade.ledger.adopt import Adopted, StoresSeen, adopt_ledger
+from crossfade.model.side import Side
+from crossfade.model.stage import Stage
 from tests.unit.ledger.rule_steps import DECISION, Steps
 
 
-def _adopt(steps: Steps, token: int, epoch: int, ledger_id: str = "") -> Adopted:
+def _adopt(
+    steps: Steps,
+    token: int,
+    epoch: int,
+    ledger_id: str = "",
+    stage: Stage | None = Stage.SHADOW,
+) -> Adopted:
     return steps.apply(
         partial(
             adopt_ledger,
             ledger_id=ledger_id or steps.ledger.identity.ledger_id,
             seen=StoresSeen(token, epoch),
             decision=DECISION,
+            stage=stage,
         )
     )
 
@@ -77,3 +86,22 @@ def test_the_ledger_is_adopted_by_its_own_name() -> None:
     newest = steps.ledger.look(lambda rows: rows.audit(1))[0]
     assert (newest.action, newest.actor, newest.detail["token"]) == ("ledger adopted", "anna", 7)
     assert newest.detail["reason"] == "a test"
+
+
+def test_a_ledger_that_missed_a_change_of_authority_must_be_told_the_stage() -> None:
+    """A new or restored ledger would let legacy answer although new has the newest writes."""
+    steps = Steps()
+    before = steps.migration
+
+    with pytest.raises(ConfigurationError, match="--stage"):
+        _adopt(steps, token=9, epoch=before.epoch + 1, stage=None)
+
+    assert steps.migration == before
+
+
+def test_the_stage_that_held_last_holds_again() -> None:
+    """Behind a barrier: writes of the node that was lost may still be under way."""
+    adopted = _adopt(Steps(), token=9, epoch=41, stage=Stage.LIVE).migration
+
+    assert (adopted.stage, adopted.authority) == (Stage.LIVE, Side.NEW)
+    assert (adopted.barrier_passed, adopted.untracked_served) == (False, True)

@@ -322,6 +322,21 @@ def test_an_unbound_create_keeps_its_whole_entity_unsure() -> None:
     assert steps.close(intent) == ((7,),)
 
 
+def test_a_create_is_bound_once() -> None:
+    """Rule 7: a second answer, or one for a settled intent, changes nothing."""
+    steps = Steps()
+    intent = steps.create()
+    bind = partial(intents.bind_intent, intent_id=intent.id, key=(7,), at=1.0)
+    bound = steps.apply(bind)
+    before = steps.key((7,))
+
+    assert steps.apply(bind) == bound
+    assert steps.key((7,)) == before
+    steps.close(intent)
+    assert steps.apply(bind) is None
+    assert steps.counts().unbound_creates == 0
+
+
 def test_a_settled_create_marks_what_it_may_have_made() -> None:
     """Rule 7: keys that the ledger did not know become dirty, the entity agrees again."""
     steps = Steps()

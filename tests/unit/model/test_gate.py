@@ -90,7 +90,7 @@ def test_with_good_evidence_every_move_may_go_on(move: tuple[Stage, Stage]) -> N
     assert all(result.passed and result.reason and not result.todo for result in results)
 
 
-LEAVING_OFF = {"reachable", "node", "prepared", "keys"}
+LEAVING_OFF = {"reachable", "node", "prepared"}
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ LEAVING_OFF = {"reachable", "node", "prepared", "keys"}
         (
             (Stage.SHADOW, Stage.LIVE),
             LEAVING_OFF
-            | {"identifiers", "barrier", "coverage", "quarantine", "held", "verification"}
+            | {"barrier", "coverage", "quarantine", "held", "verification"}
             | {"alarms", "in_doubt", "backlog", "age", "drain", "sample", "mismatches"}
             | {"refused_replays", "errors"},
         ),
@@ -128,11 +128,6 @@ def test_each_move_has_its_gates(move: tuple[Stage, Stage], names: set[str]) -> 
             {"unprepared": ("shop.db",)},
             "prepared: shop.db cannot be guarded: tables or rights are missing",
         ),
-        (of_entity(key_unique=False), "keys: the key of customer is not unique"),
-        (
-            of_entity(identifier_problem="sequence behind"),
-            "identifiers: ids would clash: customer (sequence behind)",
-        ),
         ({"barrier_passed": False}, "barrier: writes without intent may still be under way"),
         (of_entity(covered=False), "coverage: customer is not completely copied"),
         (of_entity(quarantined=1), "quarantine: 1 key of customer cannot be copied"),
@@ -150,7 +145,6 @@ def test_each_move_has_its_gates(move: tuple[Stage, Stage], names: set[str]) -> 
             "alarms: 3 keys of customer differed though nothing we know of wrote them",
         ),
         ({"doubtful_intents": 1}, "in_doubt: 1 write in doubt, at most 0 allowed"),
-        (of_entity(unbound_creates=2), "in_doubt: 2 writes in doubt, at most 0 allowed"),
         (
             {"dirty_keys": 1001, "keys_converged_per_second": 5000.0},
             "backlog: 1,001 dirty keys, at most 1,000 allowed",
@@ -276,8 +270,7 @@ def test_everything_wrong_is_told_at_once() -> None:
 
 
 NOT_WAIVABLE = {
-    "reachable", "node", "prepared", "keys", "identifiers", "barrier", "coverage", "quarantine",
-    "held",
+    "reachable", "node", "prepared", "barrier", "coverage", "quarantine", "held",
 }  # fmt: skip
 
 
@@ -312,8 +305,7 @@ def test_waiving_a_gate_that_passed_changes_nothing() -> None:
 def test_waiving_a_gate_that_cannot_be_waived_has_no_effect(name: str) -> None:
     """Whoever asks is told that the name is none that can be waived."""
     evidence = make_evidence(
-        entities=(replace(ORDER, covered=False, quarantined=1, key_unique=False,
-                          identifier_problem="behind"),),
+        entities=(replace(ORDER, covered=False, quarantined=1),),
         unreachable=("new",), unprepared=("new",), node_alive=False, barrier_passed=False,
         held_keys=1, waived=frozenset({name}),
     )  # fmt: skip

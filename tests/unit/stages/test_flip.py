@@ -152,7 +152,7 @@ async def test_over_budget_nothing_has_changed(arrange: Callable[[Node], None]) 
         await _flip(node)
 
     pause = node.world.clock.monotonic() - began
-    assert BUDGET * 0.999 <= pause < BUDGET * 1.1
+    assert BUDGET * 0.99 <= pause < BUDGET * 1.1
     assert refused.value.reasons != ()
     assert node.world.epochs() == epochs
     undone = node.events_of(FlipUndone)
@@ -188,13 +188,12 @@ async def test_a_store_that_hangs_does_not_stretch_the_pause() -> None:
     node = await _shadow()
     _mark(node, KEY)
     node.world.faults[Side.NEW].puts.append(StoreFault.HANG)
-    clock = asyncio.get_running_loop()
-    began = clock.time()
+    began = node.world.clock.monotonic()
 
     with pytest.raises(MoveRefusedError):
-        await _flip(node, seconds=0.05)
+        await _flip(node)
 
-    assert clock.time() - began < node.convergence.options.store_seconds_max / 4
+    assert BUDGET * 0.99 <= node.world.clock.monotonic() - began <= BUDGET * 1.01
     await _assert_in_service(node, Stage.SHADOW)
 
 

@@ -7,9 +7,10 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from crossfade.control.cli.everywhere import EVERYWHERE, Everywhere, Project
-from crossfade.control.cli.output import GREEN, RED, YELLOW, counted, harmless, paint, show
+from crossfade.control.cli.output import GREEN, RED, YELLOW, harmless, paint, show
 from crossfade.control.cli.progress import Telltale
 from crossfade.control.exit_codes import ExitCode
+from crossfade.model.counted import counted
 
 COLOURS = {"ok": GREEN, "warning": YELLOW, "problem": RED}
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from crossfade.control.cli.choices import actor
+from crossfade.control.cli.choices import actor, stage_of
 from crossfade.control.cli.desk import looking
 from crossfade.control.cli.everywhere import (
     DECIDING,
@@ -42,12 +42,16 @@ def adopt(
     ledger_id: Annotated[str, Parameter(help="The ledger's own id: `crossfade ledger show`.")],
     /,
     *,
+    stage: Annotated[
+        str | None, Parameter(help="Stage that held last, where this ledger is older.")
+    ] = None,
     deciding: Deciding = DECIDING,
     everywhere: Everywhere = EVERYWHERE,
 ) -> None:
     """Make the stores obey this ledger: it was restored from a copy, or theirs is gone.
 
-    Everything has to be copied and verified again. No node may run.
+    Everything has to be copied and verified again. No node may run. A ledger that does not know
+    which side had authority last has to be told, or the older side would answer.
 
     For example:
 
@@ -59,7 +63,11 @@ def adopt(
 
     project = Project(everywhere)
     asked = AdoptAsked(
-        actor=actor(), reason=deciding.reason, dry_run=deciding.dry_run, ledger_id=ledger_id
+        actor=actor(),
+        reason=deciding.reason,
+        dry_run=deciding.dry_run,
+        ledger_id=ledger_id,
+        stage=None if stage is None else str(stage_of(stage)),
     )
     document = asyncio.run(adopt_stores(project.definition, project.config, asked))
     show(document, [document["summary"]], json=everywhere.json)

@@ -63,11 +63,6 @@ def coloured(stream: TextIO) -> bool:
     return stream.isatty() and not plain
 
 
-def counted(count: int, noun: str) -> str:
-    """A count with its noun: 1 problem, 2 problems."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
-
-
 def key_text(key: Sequence[object]) -> str:
     """A key as it is typed: one part as it is, several as a list."""
     return str(key[0]) if len(key) == 1 else encode(list(key)).decode()

@@ -14,10 +14,11 @@ from crossfade.control.cli.everywhere import (
     Everywhere,
     Project,
 )
-from crossfade.control.cli.output import counted, harmless, moment, show, table
+from crossfade.control.cli.output import harmless, moment, show, table
 from crossfade.control.cli.plan import plan_lines
 from crossfade.control.exit_codes import ExitCode
 from crossfade.control.requests import MoveAsked
+from crossfade.model.counted import counted
 
 app = App(name="stage", help="Show the stage, move forward or back; who did it and why.")
 

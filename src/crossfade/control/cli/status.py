@@ -7,8 +7,9 @@ from cyclopts import Parameter
 
 from crossfade.control.cli.desk import looking
 from crossfade.control.cli.everywhere import EVERYWHERE, Everywhere, Project
-from crossfade.control.cli.output import BOLD, YELLOW, counted, paint, show, table
+from crossfade.control.cli.output import BOLD, YELLOW, paint, show, table
 from crossfade.control.cli.watching import watch
+from crossfade.model.counted import counted
 
 ANSWERS = {
     "off": "legacy answers; new gets nothing yet",

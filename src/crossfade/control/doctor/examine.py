@@ -19,6 +19,7 @@ from crossfade.control.exit_codes import ExitCode
 from crossfade.errors import CrossfadeError
 from crossfade.ledger.from_url import committed_sequence, ledger_exists, reader_from_url
 from crossfade.migration import Migration
+from crossfade.model.counted import counted
 from crossfade.model.entity import Writers
 from crossfade.model.side import Side
 from crossfade.store.from_url import databases_of
@@ -50,7 +51,7 @@ async def examine(
     opened = Opened()
     try:
         progress("databases")
-        findings += await look_at_stores(definition.entities, databases, opened)
+        findings += await look_at_stores(definition, databases, opened)
         for database in opened.databases.values():
             findings += await look_at_fences(database, apply=apply)
         findings += await _look_at_ledger(config, opened)
@@ -62,8 +63,10 @@ async def examine(
 
 def _look_at_definition(definition: Migration) -> list[Finding]:
     entities, operations = definition.entities, definition.operations
-    counted = f"{len(entities)} entities, {len(operations)} operations"
-    findings = [fine("definition", f"{definition.name}: {counted}")]
+    sizes = (
+        f"{counted(len(entities), 'entity', 'entities')}, {counted(len(operations), 'operation')}"
+    )
+    findings = [fine("definition", f"{definition.name}: {sizes}")]
     if not entities:
         findings.append(warning("definition", "it has no entity: nothing would be moved"))
     used = {operation.entity for operation in operations.values()}

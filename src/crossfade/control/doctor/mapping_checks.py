@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from crossfade.control.doctor.findings import Finding, fine, problem, warning
 from crossfade.errors import MappingError
+from crossfade.model.counted import counted
 from crossfade.model.entity import Entity
 from crossfade.model.key import Key, encode_key
 from crossfade.model.side import Side
@@ -64,9 +65,9 @@ def check_mapping(
     if not count:
         return [warning(what, f"{side} has no record to try it on")]
     if not tally.found:
-        return [fine(what, f"{count} records of {side} tried, there and back")]
+        return [fine(what, f"{counted(count, 'record')} of {side} tried, there and back")]
     return [
-        problem(what, f"{message} ({len(keys)} of {count} records, such as key {_keys(keys)})")
+        problem(what, f"{message} ({len(keys)} of {counted(count, 'record')}, such as key {_keys(keys)})")
         for message, keys in tally.found.items()
     ]
 

@@ -1,15 +1,16 @@
 """Look at both databases: tables, columns, keys, our two tables, and whose ledger they obey."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
 from crossfade.control.doctor.findings import Finding, fine, problem, warning
 from crossfade.errors import ConfigurationError, CrossfadeError
+from crossfade.migration import Migration
 from crossfade.model.entity import Entity
 from crossfade.model.side import Side
 from crossfade.model.store_description import SqlTable
-from crossfade.references import resolve_reference
 from crossfade.store.base import FencedDatabase, StoreEpoch
 from crossfade.store.from_url import Databases, OpenStore, database_of, open_store
 
@@ -25,13 +26,14 @@ class Opened:
 
 
 async def look_at_stores(
-    entities: dict[str, Entity], databases: Databases, opened: Opened
+    migration: Migration, databases: Databases, opened: Opened
 ) -> list[Finding]:
     """Open every store; what does not open is told, and left out of `opened`."""
     findings = []
-    for name, entity in entities.items():
+    url_of = partial(migration.database_url, environment=os.environ)
+    for name, entity in migration.entities.items():
         for side in Side:
-            findings += await _look_at_store(name, entity, side, databases, opened)
+            findings += await _look_at_store(entity, side, url_of, databases, opened)
         types = {store.key_types for store in opened.stores.get(name, {}).values()}
         if len(types) > 1:
             findings.append(
@@ -45,14 +47,19 @@ async def look_at_stores(
 
 
 async def _look_at_store(
-    name: str, entity: Entity, side: Side, databases: Databases, opened: Opened
+    entity: Entity,
+    side: Side,
+    url_of: Callable[[str], str],
+    databases: Databases,
+    opened: Opened,
 ) -> list[Finding]:
+    name = entity.name
     what = f"{name} on {side}"
     described = entity.store(side)
     try:
         if not isinstance(described, SqlTable):
             raise ConfigurationError("no store that this version knows. Use SqlTable(...).")
-        table = described.with_url(partial(resolve_reference, environ=os.environ))
+        table = described.with_url(url_of)
         store = await open_store(table, name, databases)
         database = database_of(table, databases)
     except CrossfadeError as error:

@@ -8,8 +8,8 @@ FROM keys WHERE entity = ? AND key = ?;
 -- name: put_key
 INSERT INTO keys (
     entity, key, seq, clean_seq, open_intents, lease_owner, lease_token, reason,
-    dirty_since, tries, quarantine, waived, held_authority, releasing, shelf
-) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    dirty_since, tries, quarantine, waived, held_authority, releasing, shelf, aged
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (entity, key) DO UPDATE SET
     seq = excluded.seq,
     clean_seq = excluded.clean_seq,
@@ -23,7 +23,15 @@ ON CONFLICT (entity, key) DO UPDATE SET
     waived = excluded.waived,
     held_authority = excluded.held_authority,
     releasing = excluded.releasing,
-    shelf = excluded.shelf;
+    shelf = excluded.shelf,
+    aged = excluded.aged;
+
+-- name: touch_key
+-- For a row whose age is as it was: the index by age is not touched.
+UPDATE keys SET
+    seq = ?, clean_seq = ?, open_intents = ?, lease_owner = ?, lease_token = ?, reason = ?,
+    tries = ?, quarantine = ?, waived = ?, held_authority = ?, releasing = ?, shelf = ?
+WHERE entity = ? AND key = ?;
 
 -- name: delete_key
 DELETE FROM keys WHERE entity = ? AND key = ?;
@@ -45,7 +53,7 @@ ORDER BY seq
 LIMIT ?;
 
 -- name: oldest_dirty_since
-SELECT min(dirty_since) FROM keys WHERE entity = ? AND shelf IN (1, 2);
+SELECT min(dirty_since) FROM keys WHERE entity = ? AND aged = 1;
 
 -- name: last_on_shelf
 -- The highest sequence number on one list of an entity's keys.

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from crossfade.errors import ChangedMeanwhileError, GateError, IllegalMoveError
 from crossfade.ledger.rows import AuditEntry, Rows
 from crossfade.ledger.transitions.chunks import void_coverage
+from crossfade.model.counted import counted
 from crossfade.model.migration_state import FlipKind, Hold, MigrationState
 from crossfade.model.stage import MoveKind, Stage, move_kind, moves_from
 
@@ -113,7 +114,8 @@ def retire(rows: Rows, decision: Decision) -> MigrationState:
         )
     if open_work:
         raise GateError(
-            f"{open_work} intents or keys are still open: legacy would miss them. "
+            f"still open: {counted(open_work, 'write or key', 'writes or keys')}; legacy would miss "
+            "what they hold. "
             "Wait until `crossfade status` shows none, or settle them with `crossfade dirty`."
         )
     retired = replace(state, retired=True, decision=state.decision + 1)

@@ -6,6 +6,7 @@ from typing import Any
 
 from crossfade.ledger.rows import Rows, RowsView
 from crossfade.ledger.transitions.keys import mark_dirty
+from crossfade.model.counted import counted
 from crossfade.model.key import Key
 from crossfade.model.key_state import DirtyReason
 
@@ -63,7 +64,7 @@ def record_alarm(rows: Rows, verdict: Verdict, keys: Sequence[Key], at: float) -
     """
     mark_dirty(rows, verdict.entity, keys, DirtyReason.DIFFERENCE, at)
     must_cover = max(verdict.fraction, _must_cover(rows, verdict))
-    reason = f"{verdict.different} keys that were known to agree differ"
+    reason = f"different although known to agree: {counted(verdict.different, 'key')}"
     _write(rows, replace(verdict, passed=False, reason=reason, must_cover=must_cover))
 
 
@@ -71,7 +72,7 @@ def record_verdict(rows: Rows, verdict: Verdict) -> Verdict:
     """Store a finished verification; it passes if it found nothing and no fuller alarm stands."""
     must_cover = _must_cover(rows, verdict)
     if verdict.different:
-        reason = f"{verdict.different} keys that were known to agree differ"
+        reason = f"different although known to agree: {counted(verdict.different, 'key')}"
         must_cover = max(must_cover, verdict.fraction)
         return _write(rows, replace(verdict, passed=False, reason=reason, must_cover=must_cover))
     if verdict.fraction < must_cover:
