@@ -203,9 +203,9 @@ class Node:
     reader: Reader[FakeAnswer]
     flipper: Flipper
     barrier: Barrier
-    stages: Stages
-    watch: StageWatch
-    stage_options: StageOptions = field(default_factory=StageOptions)
+    stage_options: StageOptions
+    stages: Stages = field(init=False)
+    watch: StageWatch = field(init=False)
 
     async def write(self, act: Act, *keys: Key, **overrides: Any) -> FakeAnswer:  # noqa: ANN401 - whatever an operation has
         """Write as a caller does."""
@@ -276,42 +276,33 @@ def make_node(
     flipper = Flipper(ledger, convergence, epochs, hooks, seams, stage_options)
     flipper.is_alive = writer.is_alive
     barrier = Barrier(ledger, untracked, epochs, hooks, seams)
+    node = Node(
+        world=world, life=life, ledger=ledger, seams=seams, failpoint=failpoint, tasks=tasks,
+        hooks=hooks, events=events, convergence=convergence, replays=replays,
+        observations=observations, canary=canary, untracked=untracked, epochs=epochs,
+        writer=writer, reader=Reader[FakeAnswer](ledger, canary, comparer, hooks),
+        flipper=flipper, barrier=barrier, stage_options=stage_options,
+    )  # fmt: skip
+    _add_stages(node, sides)
+    return node
+
+
+def _add_stages(node: Node, sides: Sides) -> None:
+    """The use cases of moves, and the watch over what moves by itself."""
+    options, world = node.stage_options, node.world
     gatherer = EvidenceGatherer(
-        ledger=ledger, sides=sides, operations=world.operations, convergence=convergence,
-        service_answers=world.service_answers, seams=seams, options=world.gates,
-        store_seconds_max=stage_options.store_seconds_max,
+        ledger=node.ledger, sides=sides, operations=world.operations, seams=node.seams,
+        convergence=node.convergence, service_answers=world.service_answers,
+        options=world.gates, store_seconds_max=options.store_seconds_max,
     )  # fmt: skip
-    stages = Stages(
-        ledger=ledger, sides=sides, flipper=flipper, epochs=epochs, gatherer=gatherer,
-        hooks=hooks, seams=seams, options=stage_options,
+    node.stages = Stages(
+        ledger=node.ledger, sides=sides, flipper=node.flipper, epochs=node.epochs,
+        gatherer=gatherer, hooks=node.hooks, seams=node.seams, options=options,
     )  # fmt: skip
-    watch = StageWatch(
-        ledger=ledger, barrier=barrier, flipper=flipper, pace=gatherer.pace, hooks=hooks,
-        seams=seams, options=stage_options,
+    node.watch = StageWatch(
+        ledger=node.ledger, barrier=node.barrier, flipper=node.flipper, pace=gatherer.pace,
+        hooks=node.hooks, seams=node.seams, options=options,
     )  # fmt: skip
-    return Node(
-        world=world,
-        life=life,
-        ledger=ledger,
-        seams=seams,
-        failpoint=failpoint,
-        tasks=tasks,
-        hooks=hooks,
-        events=events,
-        convergence=convergence,
-        replays=replays,
-        observations=observations,
-        canary=canary,
-        untracked=untracked,
-        epochs=epochs,
-        writer=writer,
-        reader=Reader[FakeAnswer](ledger, canary, comparer, hooks),
-        flipper=flipper,
-        barrier=barrier,
-        stages=stages,
-        watch=watch,
-        stage_options=stage_options,
-    )
 
 
 def _tell_all_but_deaths(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

@@ -28,6 +28,12 @@ EVERYTHING = BANNED_MODULES | BANNED_NAMES | BANNED_METHODS
 
 ADAPTERS: dict[str, tuple[set[str], str]] = {
     "src/crossfade/seams/": (EVERYTHING, "the seams themselves"),
+    "src/crossfade/ledger/sqlite_reader.py": ({"threading"}, "one connection, several callers"),
+    "src/crossfade/ledger/sqlite_writer.py": ({"threading"}, "the one thread that commits"),
+    "src/crossfade/store/sql_connections.py": (
+        {"asyncio.to_thread", "concurrent.futures", "run_in_executor"},
+        "a bounded number of threads, since the drivers block",
+    ),
     "src/crossfade/demo/": (EVERYTHING, "stand-ins for services and users, which are not ours"),
     "src/crossfade/control/cli/running.py": ({"signal"}, "a command ends on SIGTERM"),
     "src/crossfade/control/cli/up.py": ({"signal", "add_signal_handler"}, "so does a node"),
@@ -44,6 +50,7 @@ QUEUES = {
 
 BOUNDED_OTHERWISE: dict[str, str] = {
     "src/crossfade/demo/new_service.py": "holds a fixed number of connections",
+    "src/crossfade/store/sql_connections.py": "holds a fixed number of connections",
     "src/crossfade/gateway/answer_body.py": "reading pauses when its bytes reach the bound",
     "src/crossfade/gateway/http_upstream.py": "connections and waiting calls are counted",
     "src/crossfade/gateway/server_protocol.py": "reading pauses while a request waits",

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -12,7 +12,11 @@ from crossfade.backfill.worker import BackfillWorker
 from crossfade.config import Config
 from crossfade.convergence.converge import Convergence
 from crossfade.convergence.sides import EntityStores, Sides
-from crossfade.errors import ConfigurationError, LedgerUnavailableError
+from crossfade.errors import (
+    ConfigurationError,
+    LedgerUnavailableError,
+    StoreUnreachableError,
+)
 from crossfade.execution.canary import Canary
 from crossfade.execution.comparing import ReadComparer
 from crossfade.execution.observations import Observations
@@ -34,8 +38,10 @@ from crossfade.model.entity import Entity
 from crossfade.model.service import HttpService
 from crossfade.model.side import Side
 from crossfade.model.store_description import SqlTable
+from crossfade.observability.events import WorkerFailed
 from crossfade.observability.hooks import Hooks
 from crossfade.observability.logging import EventLog
+from crossfade.observability.recent import RecentFailures
 from crossfade.reconciler.worker import Reconciler, ThisProcess
 from crossfade.references import resolve_reference
 from crossfade.seams.bundle import Seams
@@ -50,8 +56,12 @@ from crossfade.stages.flip import Flipper
 from crossfade.stages.stages import Stages
 from crossfade.stages.start import NodeStart
 from crossfade.stages.watch import StageWatch
+from crossfade.store.awaited_store import AwaitedStore, TypedStore
+from crossfade.store.base import Store
 from crossfade.store.sql import SqlDatabases, open_sql_store
 from crossfade.verification.verifier import Verifier
+
+_Opening = Callable[[], Awaitable[TypedStore]]
 
 _WORKERS_STOP_SECONDS_MAX = 10.0
 """How long writes that were answered may still converge when the node stops."""
@@ -82,6 +92,8 @@ class Node:
     watch: StageWatch
     app: MigrationApp
     failures: Failures
+    gatherer: EvidenceGatherer
+    recent: RecentFailures
     upstreams: tuple[Upstream, ...]
     databases: SqlDatabases
     workers: list["asyncio.Task[None]"] = field(default_factory=list)
@@ -135,52 +147,62 @@ async def open_node(migration: Migration, config: Config, *, serving: bool) -> N
         StoreUnreachableError: a database does not answer.
 
     """
-    hooks = Hooks(EventLog(config.log_level if serving else "warning"))
     seams = Seams(
         clock=SystemClock(),
         randomness=SystemRandomness(),
         tasks=TaskOwner(),
         failpoint=failpoint_from_text(os.environ.get(ENVIRONMENT_VARIABLE, "")),
     )
+    recent = RecentFailures(seams.clock)
+    hooks = Hooks(EventLog(config.log_level if serving else "warning"), recent)
     ledger = open_ledger(
         config.ledger_file, clock=seams.clock, randomness=seams.randomness, hooks=hooks
     )
     databases = SqlDatabases(migration.name)
     try:
-        sides = await open_sides(migration, databases)
+        # A side that has been there before may be dead now: then the other is all there is.
+        known = ledger.migration.decision > 0
+        away = partial(_tell_away, hooks) if known else None
+        sides = await open_sides(migration, databases, away)
         start = NodeStart(ledger, sides, hooks, config.stages.store_seconds_max)
         if not ledger.migration.retired:
             await start.check_stores()
         await start.declare_entities()
         dead_nodes = await start.note_untracked() if serving else ledger.migration.untracked_served
-        return _wire(
-            migration, config, _Opened(ledger, sides, databases, hooks, seams), dead_nodes
-        )
+        opened = _Opened(ledger, sides, databases, hooks, seams, recent, serving)
+        return _wire(migration, config, opened, dead_nodes)
     except BaseException:
         await databases.close()
-        await ledger.close()
+        # A ledger that was made for nothing would only be in the way of the right one.
+        await ledger.discard_unused()
         raise
 
 
-async def open_sides(migration: Migration, databases: SqlDatabases) -> Sides:
-    """Open every store of a definition; reads catalogues, writes nothing."""
+async def open_sides(
+    migration: Migration, databases: SqlDatabases, away: Callable[[str], None] | None = None
+) -> Sides:
+    """Open every store of a definition; reads catalogues, writes nothing.
+
+    Args:
+        migration: the definition.
+        databases: where connections come from.
+        away: told why, where a database does not answer: its store is opened by the first use
+            that can. None: that is an error.
+
+    Raises:
+        StoreUnreachableError: without `away`, or where both sides of an entity do not answer.
+
+    """
     entities = {}
     by_side: dict[Side, dict[str, None]] = {side: {} for side in Side}
     for name, entity in migration.entities.items():
-        stores = {}
+        opening: dict[Side, _Opening] = {}
         for side in Side:
             table = _table_of(migration, entity, side)
             by_side[side][table.url] = None
             database = databases.at(table.url)
-            stores[side] = await open_sql_store(table, entity=name, database=database)
-        key_types = stores[Side.LEGACY].key_types
-        if key_types != stores[Side.NEW].key_types:
-            raise ConfigurationError(
-                f"the keys of {name} are of different types on the two sides: "
-                f"{_names(key_types)} and {_names(stores[Side.NEW].key_types)}. "
-                "Name key columns of one type."
-            )
-        entities[name] = EntityStores(entity, stores[Side.LEGACY], stores[Side.NEW], key_types)
+            opening[side] = partial(open_sql_store, table, entity=name, database=database)
+        entities[name] = await _open_both(entity, opening, away)
     return Sides(
         entities=entities,
         databases={
@@ -193,6 +215,32 @@ async def open_sides(migration: Migration, databases: SqlDatabases) -> Sides:
     )
 
 
+async def _open_both(
+    entity: Entity, opening: Mapping[Side, _Opening], away: Callable[[str], None] | None
+) -> EntityStores:
+    found: dict[Side, TypedStore] = {}
+    absent: dict[Side, StoreUnreachableError] = {}
+    for side in Side:
+        try:
+            found[side] = await opening[side]()
+        except StoreUnreachableError as error:
+            absent[side] = error
+    key_types = {store.key_types for store in found.values()}
+    if len(key_types) > 1:
+        legacy, new = (_names(found[side].key_types) for side in Side)
+        raise ConfigurationError(
+            f"the keys of {entity.name} are of different types on the two sides: "
+            f"{legacy} and {new}. Name key columns of one type."
+        )
+    stores: dict[Side, Store] = {**found}
+    for side, reason in absent.items():
+        if away is None or not key_types:
+            raise reason
+        away(f"{entity.name} on {side}: {reason}")
+        stores[side] = AwaitedStore(opening[side], *key_types)
+    return EntityStores(entity, stores[Side.LEGACY], stores[Side.NEW], *key_types)
+
+
 @dataclass(frozen=True, slots=True)
 class _Opened:
     ledger: SqliteLedger
@@ -200,6 +248,8 @@ class _Opened:
     databases: SqlDatabases
     hooks: Hooks
     seams: Seams
+    recent: RecentFailures
+    serving: bool
 
 
 def _wire(migration: Migration, config: Config, opened: _Opened, dead_nodes: bool) -> Node:  # noqa: FBT001
@@ -234,6 +284,7 @@ def _wire(migration: Migration, config: Config, opened: _Opened, dead_nodes: boo
         options=config.gates, store_seconds_max=config.stages.store_seconds_max,
     )  # fmt: skip
     gatherer.failed_answers = failures.count
+    gatherer.serving = opened.serving
     stages = Stages(
         ledger=ledger, sides=sides, flipper=flipper, epochs=epochs, gatherer=gatherer,
         hooks=hooks, seams=seams, options=config.stages,
@@ -264,6 +315,7 @@ def _wire(migration: Migration, config: Config, opened: _Opened, dead_nodes: boo
         backfill=BackfillWorker(ledger, sides, hooks, seams, name, config.backfill),
         verifier=Verifier(ledger, sides, hooks, seams, config.verification),
         stages=stages, barrier=barrier, watch=watch, app=app, failures=failures,
+        gatherer=gatherer, recent=opened.recent,
         databases=opened.databases,
         upstreams=tuple(one.upstream for one in services.values()),
     )  # fmt: skip
@@ -306,6 +358,10 @@ def _table_of(migration: Migration, entity: Entity, side: Side) -> SqlTable:
             f"{entity.name}: {side} is no store that this version knows. Use SqlTable(...)."
         )
     return table.with_url(partial(migration.database_url, environment=os.environ))
+
+
+def _tell_away(hooks: Hooks, reason: str) -> None:
+    hooks.emit(WorkerFailed("start", reason))
 
 
 def _names(types: tuple[type, ...]) -> str:

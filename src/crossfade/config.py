@@ -1,6 +1,7 @@
 """Settings that are no part of the migration: `crossfade.toml`, then environment, then flags."""
 
 import difflib
+import math
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -33,6 +34,16 @@ ENVIRONMENT_OF_OTHERS = frozenset({"CROSSFADE_FAILPOINTS"})
 LEDGER_DEFAULT = "sqlite:///.crossfade/ledger.db"
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 SQLITE = "sqlite:///"
+
+WORKING = frozenset(
+    {"backfill", "comparison", "convergence", "reconciler", "stages", "verification"}
+)
+"""Sections of workers: with a size or a pause of zero they would stand still or never rest."""
+MAY_BE_ZERO = frozenset(
+    {"body_bytes_max", "confirm_pause_seconds", "forget_rows_min", "prepare_seconds_max",
+     "queue_max", "sample_fraction", "samples_max"}
+)  # fmt: skip
+"""Their settings for which zero means: none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,6 +202,22 @@ def _explained(error: ValidationError, file: Path) -> str:
     )
 
 
+def _check_numbers(config: Config) -> None:
+    """No size, time or share is negative; zero only where it means something."""
+    for section in Config.model_fields:
+        options = getattr(config, section)
+        for one in fields(options) if is_dataclass(options) else ():
+            value = getattr(options, one.name)
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                continue
+            needs_more = section in WORKING and one.name not in MAY_BE_ZERO
+            if not math.isfinite(value) or value < 0 or (needs_more and value == 0):
+                bound = "above 0" if needs_more else "of at least 0"
+                raise ConfigurationError(
+                    f"{section}.{one.name} is {value:g}. Give a number {bound}, or leave it out."
+                )
+
+
 def _checked(config: Config, folder: Path) -> Config:
     host = config.control.host
     if host not in LOOPBACK:
@@ -198,6 +225,7 @@ def _checked(config: Config, folder: Path) -> Config:
             f"control.host is {host}: the control API listens on loopback only in this version. "
             "Use 127.0.0.1, and a tunnel (ssh -L) to reach it from elsewhere."
         )
+    _check_numbers(config)
     for name, port in (("gateway", config.gateway.port), ("control", config.control.port)):
         if not 0 <= port <= 65535:  # noqa: PLR2004 - what TCP has
             raise ConfigurationError(f"{name}.port is {port}. Use a number from 0 to 65535.")

@@ -58,13 +58,24 @@ class IllegalMoveError(GateError):
 
 
 class MoveRefusedError(GateError):
-    """A gate is red; the reasons are the ones that `crossfade plan` prints."""
+    """A gate is red, or a change of authority was undone; `crossfade plan` says the same."""
 
-    def __init__(self, current: str, wanted: str, reasons: Sequence[str]) -> None:
-        super().__init__(
-            f"cannot move from {current} to {wanted}: {'; '.join(reasons)}. "
-            f"Run `crossfade plan {wanted}` for the evidence."
-        )
+    def __init__(
+        self, current: str, wanted: str, reasons: Sequence[str], *, gated: bool = True
+    ) -> None:
+        """Say why not.
+
+        Args:
+            current: the stage that stays.
+            wanted: the stage that was asked for.
+            reasons: what is in the way, each with the command that helps.
+            gated: whether the move has gates, whose evidence can be looked at.
+
+        """
+        todo = f"Run `crossfade plan {wanted}` for the evidence."
+        if not gated:
+            todo = "Nothing has changed; try again when that is settled."
+        super().__init__(f"cannot move from {current} to {wanted}: {'; '.join(reasons)}. {todo}")
         self.current = current
         self.wanted = wanted
         self.reasons = tuple(reasons)
@@ -112,6 +123,12 @@ class StoreUnreachableError(StoreError):
     exit_code = 4
 
 
+class NoDatabaseError(ConfigurationError, StoreUnreachableError):
+    """There is no such database: a wrong address, or it is gone for a while."""
+
+    exit_code = 3
+
+
 class StoreOutcomeUnknownError(StoreError):
     """The store may or may not have applied a put; only a put with a higher token settles it."""
 
@@ -141,7 +158,7 @@ class KeyHeldError(CrossfadeError):
     def __init__(self, entity: str, retry_after_seconds: float) -> None:
         super().__init__(
             f"a key of {entity} is held until the side that has its newest value answers. "
-            "Run `crossfade dirty --held` to see the held keys."
+            "Try again later."
         )
         self.entity = entity
         self.retry_after_seconds = retry_after_seconds

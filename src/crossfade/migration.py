@@ -292,9 +292,10 @@ def load_migration(file: Path) -> Migration:
         spec.loader.exec_module(module)
     except ConfigurationError as error:
         raise type(error)(f"{file.name}: {error}") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ConfigurationError(
-            f"{file.name} raised {type(error).__name__}{_line_of(error, file)}: {error}. "
+            f"{file.name} raised {type(error).__name__}{_line_of(error, file)}: "
+            f"{' '.join(str(error).split())}. "
             "Mend the definition, then run `crossfade doctor`."
         ) from error
     found = {id(one): one for one in vars(module).values() if isinstance(one, Migration)}

@@ -74,6 +74,33 @@ def test_a_mistake_in_the_file_is_one_line(tmp_path: Path, text: str, words: str
 
 
 @pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[backfill]\nchunk_rows = 0", "backfill.chunk_rows is 0. Give a number above 0"),
+        ("[reconciler]\nconverges_max = -1", "reconciler.converges_max is -1"),
+        ("[stages]\nwatch_seconds = nan", "stages.watch_seconds is nan"),
+        (
+            "[gates]\nsoak_seconds_min = -1.0",
+            "soak_seconds_min is -1. Give a number of at least 0",
+        ),
+    ],
+)
+def test_a_number_with_which_nothing_works_is_refused(
+    tmp_path: Path, text: str, words: str
+) -> None:
+    """Before a node starts that would stand still, or never rest."""
+    with pytest.raises(ConfigurationError, match=words):
+        load_config(write(tmp_path, text))
+
+
+def test_zero_is_a_number_where_it_means_something(tmp_path: Path) -> None:
+    """Such as: compare nothing, wait for nothing."""
+    text = "[comparison]\nsample_fraction = 0\n[gates]\nsoak_seconds_min = 0"
+
+    assert load_config(write(tmp_path, text)).comparison.sample_fraction == 0
+
+
+@pytest.mark.parametrize(
     ("variable", "meant"),
     [
         ("CROSSFADE_LEDGERS", "CROSSFADE_LEDGER"),

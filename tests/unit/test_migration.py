@@ -120,6 +120,8 @@ def test_the_definition_is_found_by_walking_up(tmp_path: Path) -> None:
         ("import nothing_of_this_name", "ModuleNotFoundError in line 1"),
         ("def broken(:", "SyntaxError in line 1"),
         ("\n\nraise ValueError('no')", "ValueError in line 3"),
+        ("raise ValueError('two\\nlines')", "two lines"),
+        ("raise SystemExit('bye')", "SystemExit in line 1"),
     ],
 )
 def test_a_broken_definition_is_told_in_one_line(tmp_path: Path, text: str, words: str) -> None:

@@ -140,9 +140,11 @@ class EntitySweep:
         name = self.entity
         coverage = self._ledger.look(lambda rows: rows.entity(name)).coverage
         open_chunks = self._ledger.look(lambda rows: rows.open_chunks(name))
-        left_behind = [chunk.range for chunk in open_chunks if chunk.token not in self._own]
+        under_way = list(self._own.values())
+        # A chunk that is run again right now stays open until that run closes it.
+        left_behind = [chunk.range for chunk in open_chunks if chunk.range not in under_way]
         ordered = in_order(self._stores.legacy, self._stores.new)
-        plan = plan_range(coverage, left_behind, list(self._own.values()), ordered=ordered)
+        plan = plan_range(coverage, left_behind, under_way, ordered=ordered)
         if plan is None or not plan.peek:
             return None if plan is None else plan.within
         authority = self._stores.side(self._ledger.migration.authority)

@@ -9,10 +9,11 @@ from crossfade.control.documents import Document, document
 from crossfade.control.requests import Asked
 from crossfade.errors import ConfigurationError
 from crossfade.ledger.adopt import StoresSeen, adopt_ledger, check_stage_known
-from crossfade.ledger.from_url import ledger_from_url
+from crossfade.ledger.from_url import ledger_exists, ledger_from_url
 from crossfade.ledger.transitions.moves import Decision
 from crossfade.migration import Migration
 from crossfade.model.counted import counted
+from crossfade.model.migration_state import MigrationState
 from crossfade.model.side import Side
 from crossfade.model.stage import Stage
 from crossfade.model.store_description import SqlTable
@@ -20,6 +21,9 @@ from crossfade.seams.clock import SystemClock
 from crossfade.seams.randomness import SystemRandomness
 from crossfade.store.base import FencedDatabase, StoreEpoch
 from crossfade.store.from_url import Databases, database_of, databases_of
+
+NEW_LEDGER = "new"
+"""Typed instead of an id where the ledger is gone and there is no copy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,16 +47,54 @@ async def adopt(definition: Migration, config: Config, asked: AdoptAsked) -> Doc
         StoreUnreachableError: a database does not answer.
 
     """
-    clock = SystemClock()
-    ledger = ledger_from_url(config.ledger, clock, SystemRandomness())
+    _check_place(config, asked)
+    stage = None if asked.stage is None else Stage(asked.stage)
     databases = databases_of(definition.name)
     try:
         stores = _databases(definition, databases)
         seen = await _seen(stores)
-        stage = None if asked.stage is None else Stage(asked.stage)
+        if asked.ledger_id == NEW_LEDGER:
+            # Before it is made: a ledger that nobody obeys would only be in the way.
+            check_stage_known(MigrationState(), seen, stage)
+            if asked.dry_run:
+                summary = f"This would make {config.ledger_file}, and the stores would obey it."
+                return _told(definition, summary, NEW_LEDGER, 0, dry_run=True)
+        return await _adopt(definition, config, asked, stores, seen)
+    finally:
+        await databases.close()
+
+
+def _check_place(config: Config, asked: AdoptAsked) -> None:
+    """A new ledger is made only where there is none, and only by that word."""
+    there, new = ledger_exists(config.ledger), asked.ledger_id == NEW_LEDGER
+    if there and new:
+        raise ConfigurationError(
+            f"there is a ledger {config.ledger_file} already. Adopt it by its id: "
+            "`crossfade ledger show`."
+        )
+    if not there and not new:
+        raise ConfigurationError(
+            f"there is no ledger {config.ledger_file}. Bring a copy back, or make a new one that "
+            "the stores obey: `crossfade ledger adopt new`."
+        )
+
+
+async def _adopt(
+    definition: Migration,
+    config: Config,
+    asked: AdoptAsked,
+    stores: tuple[FencedDatabase, ...],
+    seen: StoresSeen,
+) -> Document:
+    clock = SystemClock()
+    stage = None if asked.stage is None else Stage(asked.stage)
+    # Crash later: a new ledger that the stores refuse; adopting it by its id goes on.
+    ledger = ledger_from_url(config.ledger, clock, SystemRandomness())
+    try:
         before = ledger.identity
+        named = before.ledger_id if asked.ledger_id == NEW_LEDGER else asked.ledger_id
         if asked.dry_run:
-            _check_id(asked.ledger_id, before.ledger_id)
+            _check_id(named, before.ledger_id)
             check_stage_known(ledger.migration, seen, stage)
             summary = (
                 f"{counted(len(stores), 'database')} would obey {before.ledger_id}, incarnation "
@@ -61,26 +103,33 @@ async def adopt(definition: Migration, config: Config, asked: AdoptAsked) -> Doc
             return _told(definition, summary, before.ledger_id, before.incarnation, dry_run=True)
         decision = Decision(asked.actor, asked.reason, clock.now().timestamp())
         adopted = await ledger.transact(
-            partial(
-                adopt_ledger,
-                ledger_id=asked.ledger_id,
-                seen=seen,
-                decision=decision,
-                stage=stage,
-            )
+            partial(adopt_ledger, ledger_id=named, seen=seen, decision=decision, stage=stage)
         )
         identity = adopted.identity
         wanted = StoreEpoch(identity.ledger_id, identity.incarnation, adopted.migration.epoch)
         for store in stores:
             await store.adopt(wanted)
     finally:
-        await databases.close()
         await ledger.close()
     summary = (
-        f"{len(stores)} databases obey {identity.ledger_id}, incarnation {identity.incarnation}. "
-        "Everything has to be copied again: `crossfade up`, then `crossfade backfill start`."
+        f"{counted(len(stores), 'database')} now under ledger {identity.ledger_id}, "
+        f"incarnation {identity.incarnation}. {_next(adopted.migration)}"
     )
     return _told(definition, summary, identity.ledger_id, identity.incarnation, dry_run=False)
+
+
+def _next(migration: MigrationState) -> str:
+    """What comes after an adoption; in `off` nothing was copied that could count."""
+    if migration.retired:
+        return "The migration is retired: `crossfade up` is all that is left."
+    if migration.stage is Stage.OFF:
+        return "The stage is off: `crossfade up`, then `crossfade stage promote shadow`."
+    if migration.stage is Stage.READ_ONLY:
+        return "Writes are refused in read_only. Start `crossfade up`, then copy everything again."
+    return (
+        f"The stage is {migration.stage}, {migration.authority} has authority. Everything has to "
+        "be copied again: `crossfade up`, then `crossfade backfill start`."
+    )
 
 
 def _databases(definition: Migration, databases: Databases) -> tuple[FencedDatabase, ...]:

@@ -17,6 +17,7 @@ from crossfade.ledger.transitions.moves import Decision, audit
 from crossfade.model.counted import counted
 from crossfade.model.key import Key
 from crossfade.model.key_state import DirtyReason, KeyState
+from crossfade.model.side import Side
 from crossfade.seams.clock import Clock
 from crossfade.stages.stages import MoveRequest, Stages
 
@@ -135,7 +136,7 @@ class KeyCases:
                 reason = state.quarantine or end.value
                 open_keys.append({"key": list(key), "reason": reason})
         agreed = len(keys) - len(open_keys)
-        summary = f"{agreed} of {_keys(keys)} of {asked.entity} agree now."
+        summary = f"Agree now: {agreed} of {_keys(keys)} of {asked.entity}."
         return self._told(name, asked, keys, summary, agreed=agreed, still_open=open_keys)
 
     def _named(self, asked: KeysAsked) -> tuple[Key, ...]:
@@ -174,11 +175,11 @@ class KeyCases:
     def _left_behind(self) -> str:
         """What waiving means, said where it is done."""
         authority = self._ledger.migration.authority
+        mirror, move = authority.other, "cut-over" if authority is Side.LEGACY else "roll-back"
         return (
-            f"Each record stays only on the side that has it, {authority} as a rule: "
-            f"{authority.other} does not get it. After a change of authority `crossfade repair` "
-            f"of such a key copies from {authority.other}, and what is missing there deletes "
-            f"{authority}'s record; put it there by hand first."
+            f"The newest record stays on {authority} alone. After the {move} {mirror}'s word "
+            f"counts: `crossfade repair` of such a key would copy what {mirror} has, or has not, "
+            f"over {authority}'s record."
         )
 
     def _decision(self, asked: KeysAsked) -> Decision:

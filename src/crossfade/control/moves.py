@@ -15,7 +15,7 @@ from crossfade.ledger.rows import Rows
 from crossfade.ledger.transitions.moves import Decision, audit
 from crossfade.model.stage import Stage, is_forward, moves_from
 from crossfade.seams.clock import Clock
-from crossfade.stages.stages import MoveReport, MoveRequest, Stages
+from crossfade.stages.stages import MovePlan, MoveReport, MoveRequest, Stages
 
 PERCENT_MAX = 100
 
@@ -41,7 +41,29 @@ class Moves:
 
         """
         move = Stage(wanted) if wanted else self._next_stage()
-        plan = await self._stages.plan(move, waive=tuple(waive))
+        return self._planned(await self._stages.plan(move, waive=tuple(waive)))
+
+    async def promote(self, asked: MoveAsked) -> Document:
+        """Move forward, or say what that would do. Raises as `Stages.promote`."""
+        stage = Stage(asked.wanted)
+        if asked.dry_run:
+            return self._planned(
+                await self._stages.rehearse(stage, _request(asked), forward=True), asked
+            )
+        return self._moved(await self._stages.promote(stage, _request(asked)))
+
+    async def rollback(self, asked: MoveAsked) -> Document:
+        """Move back, or say what that would do. Raises as `Stages.rollback`."""
+        stage = Stage(asked.wanted)
+        if asked.dry_run:
+            plan = await self._stages.rehearse(
+                stage, _request(asked), forward=False, force=asked.force
+            )
+            return self._planned(plan, asked)
+        return self._moved(await self._stages.rollback(stage, _request(asked), force=asked.force))
+
+    def _planned(self, plan: MovePlan, asked: MoveAsked | None = None) -> Document:
+        """A plan as a document; `asked` for, it names the same options again."""
         verb = "promote" if is_forward(plan.current, plan.wanted) else "rollback"
         gates = [
             {
@@ -64,18 +86,10 @@ class Moves:
             allowed=plan.allowed,
             gates=gates,
             effects=list(plan.effects),
+            obstacles=list(plan.obstacles),
             entities=[{"name": one.name, **level_document(one)} for one in self._outline.entities],
-            command=f"crossfade stage {verb} {plan.wanted}",
+            command=f"crossfade stage {verb} {plan.wanted}{_options(asked)}",
         )
-
-    async def promote(self, asked: MoveAsked) -> Document:
-        """Move forward. Raises as `Stages.promote`."""
-        return self._moved(await self._stages.promote(Stage(asked.wanted), _request(asked)))
-
-    async def rollback(self, asked: MoveAsked) -> Document:
-        """Move back. Raises as `Stages.rollback`."""
-        stage = Stage(asked.wanted)
-        return self._moved(await self._stages.rollback(stage, _request(asked), force=asked.force))
 
     async def freeze(self, asked: FreezeAsked) -> Document:
         """Hold all writes, or let them go on; may be repeated."""
@@ -138,11 +152,16 @@ class Moves:
                 "nothing was retired. Look where you are with `crossfade status`."
             )
         if asked.dry_run:
+            self._stages.check_retirable()
             stage = self._ledger.migration.stage
             summary = f"The stage is {stage}; this would end the write-back to legacy for good."
             return self._told("retire", summary, dry_run=True)
         await self._stages.retire(MoveRequest(asked.actor, asked.reason))
-        summary = f"{asked.name} is retired: new alone answers. Legacy may be switched off."
+        summary = (
+            f"{asked.name} is retired: new alone answers every declared route. Routes that the "
+            "definition does not declare still pass to legacy: see that none is needed before "
+            "legacy is switched off."
+        )
         return self._told("retire", summary, retired=True)
 
     def _next_stage(self) -> Stage:
@@ -169,6 +188,13 @@ class Moves:
 
     def _told(self, name: str, summary: str, **content: object) -> Document:
         return document(name, migration=self._outline.migration, summary=summary, **content)
+
+
+def _options(asked: MoveAsked | None) -> str:
+    if asked is None:
+        return ""
+    waived = "".join(f" --waive {name}" for name in asked.waive)
+    return f"{waived} --force" if asked.force else waived
 
 
 def _request(asked: MoveAsked) -> MoveRequest:

@@ -10,7 +10,7 @@ from crossfade.control.api.server import ControlServer
 from crossfade.control.node_files import NodeFiles, RunningNode
 from crossfade.control.outline import outline_of
 from crossfade.control.service import Service
-from crossfade.gateway.server import GatewayServer
+from crossfade.gateway.server import GatewayServer, bind
 from crossfade.migration import Migration
 
 TOKEN_IDENTIFIERS = 2
@@ -31,6 +31,12 @@ async def node_process(definition: Migration, config: Config) -> AsyncIterator[R
 
     """
     files = NodeFiles(config)
+    # Before anything is opened: a port in use must leave no ledger behind, and no store taken.
+    for host, port in (
+        (config.control.host, config.control.port),
+        (config.gateway.host, config.gateway.port),
+    ):
+        bind(host, port).close()
     async with AsyncExitStack() as stack:
         node: Node = await open_node(definition, config, serving=True)
         stack.push_async_callback(node.stop)

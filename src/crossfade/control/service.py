@@ -6,10 +6,12 @@ from crossfade.assembly import Node
 from crossfade.control.copying import Copying
 from crossfade.control.documents import Document
 from crossfade.control.findings import Mending
+from crossfade.control.health import Health
 from crossfade.control.key_cases import KeyCases
 from crossfade.control.looks import Look, ledger_looks
 from crossfade.control.moves import Moves
 from crossfade.control.outline import Outline
+from crossfade.control.standing import Standing
 from crossfade.control.telling import Telling
 from crossfade.control.verifying import Verifying
 
@@ -26,10 +28,13 @@ class Service:
         moves = Moves(node.stages, ledger, node.canary, outline, clock)
         keys = KeyCases(ledger, node.sides, node.convergence, node.stages, outline, clock)
         copying = Copying(ledger, node.backfill, told, clock)
-        verifying = Verifying(node.verifier, told, node.seams.tasks)
+        verifying = Verifying(node.verifier, ledger, told, node.seams.tasks, clock)
         mending = Mending(node.observations, ledger, told, clock)
         self.looks: dict[str, Look] = {
             **ledger_looks(told),
+            "status": Health(
+                Standing(told), node.gatherer, ledger, node.failures, node.recent
+            ).status,
             "plan": moves.plan,
             "backfill": copying.backfill,
             "verification": verifying.verification,

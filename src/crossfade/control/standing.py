@@ -69,6 +69,7 @@ class Standing:
             totals=of_counts(rows.counts()),
             entities=[_entity(rows, one) for one in self._told.outline.entities],
             differences=_differences(rows),
+            now=None,
         )
         return {**told, "next": next_steps(told)}
 
@@ -82,6 +83,7 @@ def _standing(state: MigrationState) -> dict[str, Any]:
     """Stage, epoch and holds."""
     return {
         "stage": str(state.stage),
+        "stage_since": state.stage_since,
         "decision": state.decision,
         "epoch": state.epoch,
         "authority": str(state.authority),

@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
+from functools import partial
 
 from crossfade.control.documents import Document
 from crossfade.control.exit_codes import ExitCode
@@ -10,6 +11,9 @@ from crossfade.control.progress import Progress
 from crossfade.control.requests import EntitiesAsked, VerifyAsked
 from crossfade.control.telling import Telling
 from crossfade.errors import ConfigurationError, CrossfadeError, GateError
+from crossfade.ledger.base import Ledger
+from crossfade.ledger.transitions.moves import Decision, audit
+from crossfade.seams.clock import Clock
 from crossfade.seams.tasks import Tasks
 from crossfade.verification.verifier import Verifier
 
@@ -38,9 +42,13 @@ class Job:
 class Verifying:
     """What an operator asks of the verifier; at most one job at a time."""
 
-    def __init__(self, verifier: Verifier, told: Telling, tasks: Tasks) -> None:
+    def __init__(
+        self, verifier: Verifier, ledger: Ledger, told: Telling, tasks: Tasks, clock: Clock
+    ) -> None:
         self._verifier = verifier
+        self._ledger = ledger
         self._told = told
+        self._clock = clock
         self._tasks = tasks
         self._job: Job | None = None
         self._task: asyncio.Task[None] | None = None
@@ -78,8 +86,16 @@ class Verifying:
             raise GateError(
                 "a verification is under way. Stop it with `crossfade verify --stop`, or wait."
             )
-        self._job = Job(names, asked.fraction)
-        self._task = self._tasks.spawn(self._work(self._job), name="verification job")
+        job = Job(names, asked.fraction)
+        detail: dict[str, object] = {"entities": list(names), "fraction": asked.fraction}
+        self._job, self._task = job, None
+        try:
+            await self._note(asked, "verification started", detail)
+        except CrossfadeError:
+            self._job = None
+            raise
+        # Crash here: history says that it was asked for; nothing was compared.
+        self._task = self._tasks.spawn(self._work(job), name="verification job")
         return self._answer(f"{', '.join(names)}: being compared.")
 
     async def stop_verification(self, asked: EntitiesAsked) -> Document:
@@ -93,7 +109,14 @@ class Verifying:
         await asyncio.gather(task, return_exceptions=True)
         # A task that is cancelled before its first step says nothing itself.
         job.state = JobState.STOPPED
+        await self._note(asked, "verification stopped", {"entities": list(job.entities)})
         return self._answer("The verification is stopped; the alarms that it raised stand.")
+
+    async def _note(self, asked: EntitiesAsked, action: str, detail: dict[str, object]) -> None:
+        decision = Decision(asked.actor, asked.reason, self._clock.now().timestamp())
+        await self._ledger.transact(
+            partial(audit, decision=decision, action=action, detail=detail)
+        )
 
     async def _work(self, job: Job) -> None:
         """Compare one entity after the other; a failure ends the job and is kept in it."""

@@ -79,30 +79,33 @@ def adopt_ledger(
     rows.set_incarnation(identity.incarnation + 1)
     for name in entity_names(rows):
         void_coverage(rows, rows.entity(name))
+    adopted = _adopted(state, seen, decision, stage)
+    rows.set_migration(adopted)
+    detail = {
+        "incarnation": identity.incarnation + 1,
+        "stage": adopted.stage,
+        "epoch": {"ledger": state.epoch, "stores": seen.epoch, "now": adopted.epoch},
+        "token": seen.token,
+    }
+    audit(rows, decision, "ledger adopted", detail)
+    return Adopted(rows.identity(), rows.migration())
+
+
+def _adopted(
+    state: MigrationState, seen: StoresSeen, decision: Decision, stage: Stage | None
+) -> MigrationState:
+    """The migration past every epoch that anybody has seen, in the stage that was named."""
     # An epoch change that was under way ends here: its epochs are passed as well.
     under_way = 0 if state.flip is None else state.flip.epoch + 2
-    epoch = max(state.epoch, seen.epoch, under_way) + 1
-    adopted = replace(state, epoch=epoch, flip=None)
-    if stage is not None:
-        # Writes of the node that was lost may still be under way: the barrier waits for them.
-        adopted = replace(
-            adopted,
-            stage=stage,
-            stage_since=decision.at,
-            decision=state.decision + 1,
-            barrier_passed=False,
-            untracked_served=True,
-        )
-    rows.set_migration(adopted)
-    audit(
-        rows,
-        decision,
-        "ledger adopted",
-        {
-            "incarnation": identity.incarnation + 1,
-            "stage": adopted.stage,
-            "epoch": {"ledger": state.epoch, "stores": seen.epoch, "now": epoch},
-            "token": seen.token,
-        },
+    adopted = replace(state, epoch=max(state.epoch, seen.epoch, under_way) + 1, flip=None)
+    if stage is None:
+        return adopted
+    # Writes of the node that was lost may still be under way: the barrier waits for them.
+    return replace(
+        adopted,
+        stage=stage,
+        stage_since=decision.at,
+        decision=state.decision + 1,
+        barrier_passed=False,
+        untracked_served=True,
     )
-    return Adopted(rows.identity(), rows.migration())

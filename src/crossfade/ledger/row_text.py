@@ -61,7 +61,7 @@ def touched_key_row(state: KeyState) -> Row:
     return (*row[2:8], *row[9:15], *row[:2])
 
 
-def is_as_old(before: KeyState | None, after: KeyState) -> bool:
+def has_same_age(before: KeyState | None, after: KeyState) -> bool:
     """Whether the age of a key that has a row is as it was."""
     if before is None or before.dirty_since != after.dirty_since:
         return False

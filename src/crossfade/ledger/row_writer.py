@@ -10,8 +10,8 @@ from crossfade.ledger.row_text import (
     audit_row,
     chunk_row,
     entity_row,
+    has_same_age,
     intent_row,
-    is_as_old,
     key_row,
     key_text,
     migration_row,
@@ -79,7 +79,7 @@ class RowWriter:
         others: Changes = {}
         rows = []
         for name, state in changes.items():
-            if state is not None and is_as_old(in_database[name], state):
+            if state is not None and has_same_age(in_database[name], state):
                 rows.append(touched_key_row(state))
             else:
                 others[name] = state

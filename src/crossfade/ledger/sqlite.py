@@ -4,7 +4,7 @@ import asyncio
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,8 +19,9 @@ from crossfade.ledger.sqlite_file import (
     become_durable,
     check_plain_file,
     connect,
+    make_names_durable,
     make_private_file,
-    sync_folder,
+    remove_files,
     unavailable,
 )
 from crossfade.ledger.sqlite_options import SqliteLedgerOptions
@@ -44,6 +45,9 @@ class OpenedFiles:
     reader: SqliteReader
     watched: WatchedFiles
     lock: NodeLock
+    path: Path
+    made_here: bool
+    """Whether this very opening made the file."""
 
 
 class SqliteLedger:
@@ -56,6 +60,9 @@ class SqliteLedger:
         self._hooks = hooks
         self._places: dict[asyncio.AbstractEventLoop, asyncio.Semaphore] = {}
         self._closed = False
+        self._path = files.path
+        self._made_here = files.made_here
+        self._discard = False
         self._identity = files.reader.identity
         self._migration = files.reader.migration
         self.callers_that_waited = 0
@@ -116,6 +123,8 @@ class SqliteLedger:
         ended: asyncio.Future[None] = loop.create_future()
 
         def tell() -> None:
+            if self._discard:
+                remove_files(self._path)
             self._lock.release()
             with suppress(RuntimeError):
                 loop.call_soon_threadsafe(_resolve, ended)
@@ -124,6 +133,14 @@ class SqliteLedger:
         self._reader.close()
         self._writer.close(tell)
         await ended
+
+    async def discard_unused(self) -> None:
+        """Close; a ledger that this opening made, and that holds nothing yet, is removed again.
+
+        Crash under way: it stays, as empty as it was.
+        """
+        self._discard = self._made_here and self.look(_is_unused)
+        await self.close()
 
     def _publish(self, rows: SqliteRows) -> None:
         """The writer has committed: from now on everybody sees this state."""
@@ -166,10 +183,10 @@ def open_ledger(
     check_plain_file(path)
     with unavailable(path):
         _refuse_other_files(path, options)
-        make_private_file(path)
+        made_here = make_private_file(path)
         lock = take_node_lock(path, clock.now())
         try:
-            files = _open_files(path, lock, options, randomness)
+            files = replace(_open_files(path, lock, options, randomness), made_here=made_here)
             return SqliteLedger(files, options, hooks or Hooks())
         except BaseException:
             lock.release()
@@ -202,8 +219,14 @@ def _open_files(
     watched = WatchedFiles(path)
     watched.missing()
     # The names of the file and of its log must outlive a power cut, as their content does.
-    sync_folder(path.parent)
-    return OpenedFiles(writing, reader, watched, lock)
+    make_names_durable(path.parent)
+    return OpenedFiles(writing, reader, watched, lock, path, made_here=False)
+
+
+def _is_unused(rows: RowsQueries) -> bool:
+    """Whether nothing was decided, and no store may have been told to obey this ledger."""
+    decided = rows.migration() != MigrationState() or rows.audit(1)
+    return not decided and not rows.documents("stores") and not rows.documents("entities")
 
 
 def _resolve(ended: "asyncio.Future[None]") -> None:

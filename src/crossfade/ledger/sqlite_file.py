@@ -17,10 +17,11 @@ FOLDER_MODE = 0o700
 FileIdentity = tuple[int, int]
 
 
-def make_private_file(path: Path) -> None:
+def make_private_file(path: Path) -> bool:
     """Make sure that the ledger's file exists; a new one can be read by its owner only.
 
-    Missing folders are made, private too. An existing file is left as it is.
+    Missing folders are made, private too. An existing file is left as it is. True where the file
+    was made.
 
     Raises:
         ConfigurationError: a link, a folder, or a place where nothing can be written.
@@ -30,15 +31,22 @@ def make_private_file(path: Path) -> None:
     try:
         _make_folders(path.parent)
         if path.exists():
-            return
+            return False
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         os.close(os.open(path, flags, FILE_MODE))
-        sync_folder(path.parent)
+        make_names_durable(path.parent)
     except OSError as error:
         raise ConfigurationError(
             f"cannot make the ledger {path}: {error.strerror}. "
             "Choose another place, or correct the permissions."
         ) from error
+    return True
+
+
+def remove_files(path: Path) -> None:
+    """Remove a ledger that is of no use, by whoever holds its lock; the lock file stays."""
+    for one in (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
+        one.unlink(missing_ok=True)
 
 
 def check_plain_file(path: Path) -> None:
@@ -57,7 +65,7 @@ def check_plain_file(path: Path) -> None:
         raise ConfigurationError(f"the ledger {path} is not a file. Name a file.")
 
 
-def sync_folder(folder: Path) -> None:
+def make_names_durable(folder: Path) -> None:
     """Make the names in a folder durable, so that a new file outlives a power cut."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -146,4 +154,4 @@ def _make_folders(folder: Path) -> None:
         folder = folder.parent
     for one in reversed(missing):
         one.mkdir(mode=FOLDER_MODE, exist_ok=True)
-        sync_folder(one.parent)
+        make_names_durable(one.parent)

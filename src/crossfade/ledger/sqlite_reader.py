@@ -88,7 +88,8 @@ def open_reader(path: Path, options: SqliteLedgerOptions | None = None) -> Sqlit
     check_plain_file(path)
     if not path.exists():
         raise ConfigurationError(
-            f"there is no ledger {path}. Name the ledger that `crossfade up` uses."
+            f"there is no ledger {path} yet. Run `crossfade up`, it makes the ledger; or correct "
+            "where the settings say that it is."
         )
     queries = load_queries()
     with unavailable(path):

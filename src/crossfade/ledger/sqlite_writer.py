@@ -18,7 +18,7 @@ from crossfade.ledger.sqlite_rows import SqliteRows
 _CERTAINLY_NOT_COMMITTED = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_READONLY}
 """Errors of COMMIT that come before the commit record is whole on the disk."""
 
-_PRIMARY_CODE = 0xFF
+_KIND_OF_ERROR = 0xFF
 """The low byte of an SQLite error code names the kind of error."""
 
 
@@ -198,7 +198,7 @@ class SqliteWriter:
         try:
             self._connection.execute(self._queries["commit"])
         except sqlite3.Error as error:
-            code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE
+            code = getattr(error, "sqlite_errorcode", 0) & _KIND_OF_ERROR
             if code not in _CERTAINLY_NOT_COMMITTED:
                 # The commit record may or may not be found by whoever opens the ledger next.
                 self._refuse(batch, f"a commit of unknown outcome ({error})")

@@ -55,10 +55,11 @@ class Entity:
         mapping = self.to_new if towards is Side.NEW else self.to_legacy
         try:
             mapped = mapping(record)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
+            # A mapping that exits would take the whole node with it.
             raise MappingError(
                 f"mapping of {self.name} to {towards} raised {type(error).__name__}. "
-                "Run `crossfade doctor` on a sample, or mend the mapping and raise its version."
+                "Mend the mapping and raise its version."
             ) from error
         if not isinstance(mapped, dict):
             raise MappingError(

@@ -1,6 +1,7 @@
 """The one row that says where a migration stands: stage, epoch, authority, flip, holds."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from crossfade.model.key import Key
@@ -81,6 +82,10 @@ class MigrationState:
     retired: bool = False
     holds_keys: bool = False
     """After a forced roll-back: some keys may be held; reads ask the ledger while this is so."""
+    confirmed_legacy: int = 0
+    """The highest epoch that legacy's databases were known to have taken."""
+    confirmed_new: int = 0
+    """The same of new's; one that comes back with a lower epoch has lost data."""
     lost_side: Side | None = None
     """After a forced roll-back: the side that was dead and has not been taken back yet."""
     lost_epoch: int = 0
@@ -95,6 +100,17 @@ class MigrationState:
     def mirror(self) -> Side:
         """The side that follows."""
         return self.authority.other
+
+    def confirmed(self, side: Side) -> int:
+        """The highest epoch that the side's databases were known to have taken."""
+        return self.confirmed_legacy if side is Side.LEGACY else self.confirmed_new
+
+    def with_confirmed(self, sides: Iterable[Side], epoch: int) -> "MigrationState":
+        """The same after these sides have taken an epoch."""
+        taken = tuple(sides)
+        legacy = max(self.confirmed_legacy, epoch * (Side.LEGACY in taken))
+        new = max(self.confirmed_new, epoch * (Side.NEW in taken))
+        return replace(self, confirmed_legacy=legacy, confirmed_new=new)
 
     @property
     def copies_allowed(self) -> bool:

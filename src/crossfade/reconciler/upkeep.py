@@ -14,6 +14,7 @@ from crossfade.model.side import Side
 from crossfade.observability.events import SideReturned
 from crossfade.observability.hooks import Hooks
 from crossfade.reconciler.options import ReconcilerOptions
+from crossfade.reconciler.returned_side import ReturnedSide
 from crossfade.seams.bundle import Seams
 from crossfade.store.base import StoreEpoch
 
@@ -31,6 +32,7 @@ class Upkeep:
         self._hooks = hooks
         self._seams = seams
         self._options = options
+        self._returned = ReturnedSide(ledger, sides)
 
     async def step(self) -> list[str]:
         """Look after everything once; returns what failed, in words."""
@@ -57,6 +59,7 @@ class Upkeep:
         Raises:
             StoreUnreachableError: it does not answer yet.
             ForeignLedgerError: it came back with another ledger's epoch.
+            StoreError: a side cannot be read; tried again.
 
         """
         side = self._ledger.migration.lost_side
@@ -72,6 +75,9 @@ class Upkeep:
                 )
             lowest = min(lowest, 0 if found is None else found.epoch)
         older = lowest < self._ledger.migration.lost_epoch
+        if not older and await self._returned.lacks_writes(side):
+            # Of the right epoch, yet a copy from before writes that the other side has.
+            older, lowest = True, self._ledger.migration.lost_epoch - 1
         reason = "it answers again, with older data" if older else "it answers again"
         decision = Decision(ACTOR, reason, self._seams.clock.now().timestamp())
         await self._ledger.transact(partial(take_back, store_epoch=lowest, decision=decision))
@@ -117,7 +123,12 @@ class Upkeep:
             await self._ledger.transact(note_nothing_held)
 
     async def forget_clean_rows(self) -> None:
-        """Remove rows of quiet keys, some thousand at a time, so that the ledger stays small."""
+        """Remove rows of quiet keys, some thousand at a time, so that the ledger stays small.
+
+        Not while a side is lost: they show whether it comes back with older data.
+        """
+        if self._ledger.migration.lost_side is not None:
+            return
         for name in self._sides.entities:
             least = self._options.forget_rows_min
             if self._ledger.look(partial(_has_forgettable, entity=name, least=least)):

@@ -65,7 +65,8 @@ class Barrier:
         await self._epochs.raise_to(flip.epoch + 1, [migration.mirror])
         # Crash here: the mirror refuses copies until the ledger's epoch follows.
         await self._seams.failpoint("barrier.fenced")
-        committed = await self._ledger.transact(partial(commit_flip, flip=flip, decision=decision))
+        commit = partial(commit_flip, flip=flip, decision=decision, raised=(migration.mirror,))
+        committed = await self._ledger.transact(commit)
         self._hooks.emit(BarrierPassed(committed.epoch))
         return True
 

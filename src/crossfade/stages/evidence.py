@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 
 from crossfade.convergence.converge import Convergence
 from crossfade.convergence.sides import Sides
@@ -29,6 +30,16 @@ ServiceProbe = Callable[[Side], Awaitable[bool]]
 """Whether a side's service accepts connections now."""
 
 
+@dataclass(frozen=True, slots=True)
+class SidesHealth:
+    """How both sides are at one moment."""
+
+    unreachable: tuple[str, ...]
+    """Services and databases that do not answer, by name."""
+    unprepared: tuple[str, ...]
+    """Databases without the two tables."""
+
+
 class EvidenceGatherer:
     """Looks at everything that a gate may ask for."""
 
@@ -53,11 +64,17 @@ class EvidenceGatherer:
         self.options = options
         self.failed_answers: Callable[[int], int] = lambda _: 0
         """Failures that callers met since a stage decision; set by the assembly."""
+        self.serving = True
+        """Whether this node carries out requests; one that works for a command is soon gone."""
         self.pace = Pace(seams.clock, lambda: convergence.cleaned)
+
+    async def health(self) -> SidesHealth:
+        """Which services and databases do not answer now; never raises for one that is down."""
+        return await self._probe()
 
     async def gather(self, current: Stage, wanted: Stage, waived: frozenset[str]) -> Evidence:
         """Everything at one moment; changes nothing, and never raises for a side that is down."""
-        unreachable, unprepared = await self._probe()
+        found = await self._probe()
         return self._ledger.look(
             lambda rows: self._from_rows(
                 rows,
@@ -65,8 +82,9 @@ class EvidenceGatherer:
                     current=current,
                     wanted=wanted,
                     waived=waived,
-                    unreachable=tuple(unreachable),
-                    unprepared=tuple(unprepared),
+                    node_alive=self.serving,
+                    unreachable=found.unreachable,
+                    unprepared=found.unprepared,
                     keys_converged_per_second=self.pace.per_second(),
                 ),
             )
@@ -82,6 +100,7 @@ class EvidenceGatherer:
             current=probed.current,
             wanted=probed.wanted,
             waived=probed.waived,
+            node_alive=probed.node_alive,
             unreachable=probed.unreachable,
             unprepared=probed.unprepared,
             keys_converged_per_second=probed.keys_converged_per_second,
@@ -131,21 +150,34 @@ class EvidenceGatherer:
             for operation in self._operations.values()
         )
 
-    async def _probe(self) -> tuple[list[str], list[str]]:
-        """Services and databases that do not answer; databases without the two tables."""
+    async def _probe(self) -> SidesHealth:
+        """Both sides at once, so that two that hang cost no more than one."""
+        found = await asyncio.gather(*(self._probe_side(side) for side in Side))
+        return SidesHealth(
+            tuple(name for one in found for name in one.unreachable),
+            tuple(name for one in found for name in one.unprepared),
+        )
+
+    async def _probe_side(self, side: Side) -> SidesHealth:
         unreachable, unprepared = [], []
-        for side in Side:
-            if not await self._service_answers(side):
-                unreachable.append(f"the {side} service")
-            for database in self._sides.databases[side]:
-                try:
-                    async with asyncio.timeout(self._store_seconds_max):
-                        await database.epoch()
-                except ConfigurationError:
-                    unprepared.append(database.name)
-                except (StoreError, TimeoutError):
-                    unreachable.append(database.name)
-        return unreachable, unprepared
+        if not await self._service_in_time(side):
+            unreachable.append(f"the {side} service")
+        for database in self._sides.databases[side]:
+            try:
+                async with asyncio.timeout(self._store_seconds_max):
+                    await database.epoch()
+            except (StoreError, TimeoutError):
+                unreachable.append(database.name)
+            except ConfigurationError:
+                unprepared.append(database.name)
+        return SidesHealth(tuple(unreachable), tuple(unprepared))
+
+    async def _service_in_time(self, side: Side) -> bool:
+        try:
+            async with asyncio.timeout(self._store_seconds_max):
+                return await self._service_answers(side)
+        except TimeoutError:
+            return False
 
 
 def _is_sampled(operation: Operation) -> bool:

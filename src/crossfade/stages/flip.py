@@ -30,7 +30,7 @@ from crossfade.ledger.transitions.moves import Decision
 from crossfade.model.key_state import KeyState
 from crossfade.model.migration_state import Flip, FlipKind, FlipPhase, MigrationState
 from crossfade.model.side import Side
-from crossfade.model.stage import Stage
+from crossfade.model.stage import Stage, is_forward
 from crossfade.observability.events import FlipUndone
 from crossfade.observability.hooks import Hooks
 from crossfade.seams.bundle import Seams
@@ -114,7 +114,8 @@ class Flipper:
                 raise
             await self._give_up(change, error)
             raise _as_refusal(error, current, wanted) from error
-        except asyncio.CancelledError:
+        except BaseException:
+            # Cancelled, or a mistake of ours: writers must not be held for ever either way.
             await self._give_up_cancelled(change)
             raise
         return Flipped(state, self._seams.clock.monotonic() - change.began)
@@ -138,12 +139,13 @@ class Flipper:
             await self._epochs.raise_to(flip.epoch + 1, [reachable])
             # Crash here: one store refuses copies of the old epoch; recovery undoes it, too.
             await self._seams.failpoint("force.fenced")
-            state = await self._ledger.transact(partial(commit_flip, flip=flip, decision=decision))
+            commit = partial(commit_flip, flip=flip, decision=decision, raised=(reachable,))
+            state = await self._ledger.transact(commit)
         except CrossfadeError as error:
             if change.flip is not None:
                 await self._give_up(change, error)
             raise
-        except asyncio.CancelledError:
+        except BaseException:
             await self._give_up_cancelled(change)
             raise
         return Flipped(state, self._seams.clock.monotonic() - change.began)
@@ -168,7 +170,8 @@ class Flipper:
         if flip.phase is FlipPhase.FENCING and flip.kind is FlipKind.FLIP:
             try:
                 await self._fence_and_commit(flip, decision)
-            except _STORE_TROUBLE:
+            except (MoveRefusedError, *_STORE_TROUBLE):
+                # A store does not answer, or what was drained no longer is: a new mapping, say.
                 await self.undo(flip, decision)
         else:
             await self.undo(flip, decision)
@@ -187,12 +190,15 @@ class Flipper:
         if undoing is None:
             return
         await self._seams.failpoint("undo.begun")
+        raised = []
         for side in Side:
             with suppress(*_STORE_TROUBLE):
                 await self._epochs.raise_to(flip.epoch + 2, [side])
+                raised.append(side)
         # Crash here: both stores may be ahead of the ledger; recovery undoes once more.
         await self._seams.failpoint("undo.fenced")
-        await self._ledger.transact(partial(commit_undo, flip=undoing, decision=decision))
+        commit = partial(commit_undo, flip=undoing, decision=decision, raised=tuple(raised))
+        await self._ledger.transact(commit)
 
     async def _fence_and_commit(self, flip: Flip, decision: Decision) -> MigrationState:
         """Raise the epochs of both stores, then commit: the only point of no doubt."""
@@ -232,13 +238,13 @@ class Flipper:
                 return
             left = until - self._seams.clock.monotonic()
             if left <= 0:
-                raise MoveRefusedError(current, flip.wanted, obstacles)
+                raise _refused(current, flip.wanted, obstacles)
             try:
                 # An attempt that is cut off is like one that crashed: its lease is taken over.
                 async with deadline(self._seams, left):
                     await self._converge_page(until)
             except TimeoutError as error:
-                raise MoveRefusedError(current, flip.wanted, obstacles) from error
+                raise _refused(current, flip.wanted, obstacles) from error
 
     async def _converge_page(self, until: float) -> None:
         keys = self._ledger.look(
@@ -302,7 +308,11 @@ def _in_phase(flip: Flip, phase: FlipPhase) -> Flip:
 def _as_refusal(error: CrossfadeError, current: Stage, wanted: Stage) -> CrossfadeError:
     if isinstance(error, ChangedMeanwhileError | MoveRefusedError):
         return error
-    return MoveRefusedError(current, wanted, [f"undone: {error}"])
+    return _refused(current, wanted, [f"undone: {error}"])
+
+
+def _refused(current: Stage, wanted: Stage, reasons: Sequence[str]) -> MoveRefusedError:
+    return MoveRefusedError(current, wanted, reasons, gated=is_forward(current, wanted))
 
 
 def _never(intent: int) -> bool:  # noqa: ARG001 - no intent runs where nobody said so

@@ -1,22 +1,26 @@
 """The use cases of stage moves: plan, promote, roll back, freeze, retire, release."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from crossfade.convergence.sides import Sides
-from crossfade.errors import GateError, IllegalMoveError, MoveRefusedError
+from crossfade.errors import GateError, IllegalMoveError, MoveRefusedError, UnreachableError
 from crossfade.ledger.base import Ledger
+from crossfade.ledger.transitions.flips import entities_held_whole, lasting_obstacles
 from crossfade.ledger.transitions.held import begin_release, commit_release, release_entity
 from crossfade.ledger.transitions.moves import (
     FREEZE,
     Decision,
     audit,
+    check_retirable,
+    checked,
     move_stage,
     remove_hold,
     retire,
     set_hold,
 )
+from crossfade.model.counted import counted
 from crossfade.model.gate import GateResult, evaluate, reasons_against, unknown_waivers
 from crossfade.model.key import Key
 from crossfade.model.migration_state import Hold, MigrationState
@@ -56,11 +60,13 @@ class MovePlan:
     gates: tuple[GateResult, ...]
     effects: tuple[str, ...]
     """What the move does, in plain words."""
+    obstacles: tuple[str, ...] = ()
+    """What is in the way of a move that has no gates, each with the command that helps."""
 
     @property
     def allowed(self) -> bool:
-        """Whether no gate blocks the move now."""
-        return not reasons_against(self.gates)
+        """Whether nothing blocks the move now."""
+        return not reasons_against(self.gates) and not self.obstacles
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +129,36 @@ class Stages:
         if is_forward(current, wanted):
             evidence = await self._gatherer.gather(current, wanted, frozenset(waive))
             gates = evaluate(evidence, self._gatherer.options)
-        return MovePlan(current, wanted, kind, gates, effects_of(current, wanted, kind))
+        obstacles: tuple[str, ...] = ()
+        if kind is MoveKind.FLIP and not is_forward(current, wanted):
+            obstacles = await self._obstacles_back()
+        return MovePlan(current, wanted, kind, gates, effects_of(current, wanted, kind), obstacles)
+
+    async def rehearse(
+        self, wanted: Stage, request: MoveRequest, *, forward: bool, force: bool = False
+    ) -> MovePlan:
+        """What `promote` or `rollback` would do now; changes nothing.
+
+        Raises what they would raise before they change anything; a red gate is in the plan.
+        """
+        plan = await self.plan(wanted, waive=request.waive)
+        _check_direction(plan, forward=forward)
+        decision = self._by(request)
+        state = self._ledger.look(partial(checked, wanted=wanted, decision=decision))
+        if state.flip is not None and plan.kind is not MoveKind.ENTER_OFF:
+            raise GateError("the epoch is changing now. Try again in a moment.")
+        if plan.kind is not MoveKind.FLIP or forward:
+            return plan
+        if await self._epochs.answers(state.authority):
+            return plan
+        at_risk = self._keys_at_risk(wanted, force=force)
+        if not await self._epochs.answers(state.mirror):
+            raise UnreachableError(
+                f"neither {state.authority} nor {state.mirror} answers. "
+                f"Start {state.mirror}, then roll back to it."
+            )
+        told = f"{state.authority} does not answer: {at_risk} would be held"
+        return replace(plan, effects=(*plan.effects, told), obstacles=())
 
     async def promote(self, wanted: Stage, request: MoveRequest) -> MoveReport:
         """Move forward if every gate allows it.
@@ -136,10 +171,7 @@ class Stages:
         """
         current = self._ledger.migration.stage
         plan = await self.plan(wanted, waive=request.waive)
-        if not is_forward(current, wanted):
-            raise IllegalMoveError(
-                current, wanted, [one for one in moves_from(current) if is_forward(current, one)]
-            )
+        _check_direction(plan, forward=True)
         reasons = reasons_against(plan.gates)
         if reasons:
             await self._note_refusal(plan, request, reasons)
@@ -152,8 +184,9 @@ class Stages:
     ) -> MoveReport:
         """Move back; no gate is asked.
 
-        Where the authority is dead, only a forced roll-back is possible: keys that are known to
-        agree change authority at once, all others are held until the dead side answers.
+        Where the authority is dead, or too slow to settle what is open, only a forced roll-back
+        is possible: keys that are known to agree change authority at once, all others are held
+        until the side that was left has answered and they converge.
 
         Raises:
             GateError: the authority does not answer and `force` was not given; says how many
@@ -161,16 +194,22 @@ class Stages:
             MoveRefusedError: the clean flip could not be finished in time; nothing has changed.
 
         """
-        current = self._ledger.migration.stage
         plan = await self.plan(wanted)
-        if is_forward(current, wanted):
-            backward = [one for one in moves_from(current) if not is_forward(current, one)]
-            raise IllegalMoveError(current, wanted, backward)
+        _check_direction(plan, forward=False)
         budget = request.pause_seconds_max or self._options.rollback_pause_seconds_max
         authority = self._ledger.migration.authority
         if plan.kind is MoveKind.FLIP and not await self._epochs.answers(authority):
             return await self._roll_back_dead(plan, request, force=force)
-        return await self._move(plan, request, budget)
+        try:
+            return await self._move(plan, request, budget)
+        except MoveRefusedError as error:
+            if plan.kind is not MoveKind.FLIP:
+                raise
+            if force:
+                return await self._roll_back_dead(plan, request, force=True)
+            told = f"with --force {self._at_risk()} would be held, and the rest moves at once"
+            reasons = (*error.reasons, told)
+            raise MoveRefusedError(plan.current, wanted, reasons, gated=False) from error
 
     async def freeze(self, request: MoveRequest) -> None:
         """Hold all writes, in any stage, until `unfreeze`; survives a restart."""
@@ -181,6 +220,11 @@ class Stages:
         """Let writers go on; False where nothing was frozen."""
         decision = self._by(request)
         return await self._ledger.transact(partial(remove_hold, name=FREEZE, decision=decision))
+
+    def check_retirable(self) -> None:
+        """Refuse what `retire` would refuse; changes nothing. Raises GateError."""
+        if not self._ledger.migration.retired:
+            self._ledger.look(check_retirable)
 
     async def retire(self, request: MoveRequest) -> MigrationState:
         """End the write-back for good and take the fence tables out of the databases.
@@ -238,19 +282,46 @@ class Stages:
     async def _roll_back_dead(
         self, plan: MovePlan, request: MoveRequest, *, force: bool
     ) -> MoveReport:
-        counts = self._ledger.look(lambda rows: rows.counts())
-        at_risk = counts.dirty + counts.quarantined + counts.waived
-        migration = self._ledger.migration
-        if not force:
-            raise GateError(
-                f"{migration.authority} does not answer; {at_risk} keys may have their newest "
-                f"value only there and would be held. Run `crossfade stage rollback {plan.wanted} "
-                "--force` to go on without it."
-            )
-        reachable = migration.authority.other
+        self._keys_at_risk(plan.wanted, force=force)
+        reachable = self._ledger.migration.mirror
         flipped = await self._flipper.force(plan.wanted, self._by(request), reachable)
         held = self._ledger.look(lambda rows: rows.counts()).held
         return self._report(plan, request, flipped.state, flipped.pause_seconds, held)
+
+    def _keys_at_risk(self, wanted: Stage, *, force: bool) -> str:
+        """What may have its newest value on the dead authority only, in words.
+
+        Raises:
+            GateError: nobody said that they may be held.
+
+        """
+        at_risk = self._at_risk()
+        if not force:
+            raise GateError(
+                f"{self._ledger.migration.authority} does not answer; "
+                f"{at_risk} may have the newest value only there and would be held. "
+                f"Run `crossfade stage rollback {wanted} --force` to go on without it."
+            )
+        return at_risk
+
+    def _at_risk(self) -> str:
+        """What a forced roll-back would hold, in words: keys, and entities as a whole."""
+        counts, whole = self._ledger.look(lambda rows: (rows.counts(), entities_held_whole(rows)))
+        words = counted(counts.dirty + counts.quarantined + counts.waived, "key")
+        if counts.unbound_creates:
+            words += f" and {counted(counts.unbound_creates, 'create')} without a known id"
+        return f"{words} and all of {', '.join(whole)}" if whole else words
+
+    async def _obstacles_back(self) -> tuple[str, ...]:
+        """What would end a clean roll-back; a dead authority is left by force."""
+        state = self._ledger.migration
+        lasting = self._ledger.look(lasting_obstacles)
+        obstacles = []
+        if not await self._epochs.answers(state.authority):
+            obstacles.append(f"no answer from {state.authority} (start it, or give --force)")
+        if not await self._epochs.answers(state.mirror):
+            obstacles.append(f"no answer from {state.mirror} (run `crossfade doctor`)")
+        return (*obstacles, *lasting)
 
     def _report(
         self,
@@ -286,3 +357,11 @@ class Stages:
         if request.waive:
             words = f"{words} (waived: {', '.join(request.waive)})".strip()
         return Decision(request.actor, words, at, request.expected)
+
+
+def _check_direction(plan: MovePlan, *, forward: bool) -> None:
+    """Forward is no roll-back, and back no promotion. Raises IllegalMoveError."""
+    current = plan.current
+    if is_forward(current, plan.wanted) is not forward:
+        allowed = [one for one in moves_from(current) if is_forward(current, one) is forward]
+        raise IllegalMoveError(current, plan.wanted, allowed)

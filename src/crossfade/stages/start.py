@@ -1,6 +1,8 @@
 """What a node does before it serves: make entities known, and check whose stores these are."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from crossfade.convergence.sides import Sides
 from crossfade.errors import ForeignLedgerError, StoreError
@@ -59,23 +61,42 @@ class NodeStart:
 
         """
         sequence = await self._ledger.transact(lambda rows: rows.next_sequence())
+        free = []
         for databases in self._sides.databases.values():
             for database in databases:
-                try:
+                with self._told(database):
                     async with asyncio.timeout(self._store_seconds_max):
-                        await self._check(database, sequence)
-                except (StoreError, TimeoutError) as error:
-                    reason = str(error) or f"{database.name} does not answer"
-                    self._hooks.emit(WorkerFailed("start", reason))
+                        if await self._is_free(database, sequence):
+                            free.append(database)
+        # Only now: a ledger that is refused by one store must not have taken another.
+        if free:
+            names = [database.name for database in free]
+            await self._ledger.transact(lambda rows: rows.set_document("stores", "taken", names))
+        for database in free:
+            with self._told(database):
+                async with asyncio.timeout(self._store_seconds_max):
+                    await self._take(database)
 
-    async def _check(self, database: FencedDatabase, sequence: int) -> None:
+    @contextmanager
+    def _told(self, database: FencedDatabase) -> Iterator[None]:
+        """A database that does not answer is told as an event."""
+        try:
+            yield
+        except (StoreError, TimeoutError) as error:
+            reason = str(error) or f"{database.name} does not answer"
+            self._hooks.emit(WorkerFailed("start", reason))
+
+    async def _take(self, database: FencedDatabase) -> None:
+        identity = self._ledger.identity
+        epoch = self._ledger.migration.epoch
+        await database.raise_epoch(StoreEpoch(identity.ledger_id, identity.incarnation, epoch))
+
+    async def _is_free(self, database: FencedDatabase, sequence: int) -> bool:
+        """Whether no ledger has the database yet; raises where another one has."""
         found = await database.epoch()
         migration = self._ledger.migration
         if found is None:
-            identity = self._ledger.identity
-            wanted = StoreEpoch(identity.ledger_id, identity.incarnation, migration.epoch)
-            await database.raise_epoch(wanted)
-            return
+            return True
         problem = self._problem(found, migration)
         if problem is None and await database.highest_token() > sequence:
             problem = (
@@ -86,6 +107,7 @@ class NodeStart:
                 f"{database.name} is fenced by another state of the ledger: {problem}. "
                 "Bring the right ledger back, or run `crossfade ledger adopt`."
             )
+        return False
 
     def _problem(self, found: StoreEpoch, migration: MigrationState) -> str | None:
         identity = self._ledger.identity

@@ -18,7 +18,12 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.sql.compiler import IdentifierPreparer
 from sqlalchemy.sql.dml import Insert
 
-from crossfade.errors import ConfigurationError, CrossfadeError, StoreUnreachableError
+from crossfade.errors import (
+    ConfigurationError,
+    CrossfadeError,
+    NoDatabaseError,
+    StoreUnreachableError,
+)
 from crossfade.model.store_description import without_secrets
 from crossfade.store.sql_dialect import ColumnFacts, Connection, Cursor, TableFacts, Violation
 from crossfade.store.sql_options import SqlOptions
@@ -167,7 +172,7 @@ class SqliteDialect:
                 raise StoreUnreachableError(
                     f"the database file {self.name} is gone. Put it back, or stop the migration."
                 ) from error
-            raise ConfigurationError(
+            raise NoDatabaseError(
                 f"there is no database file {self.name}. Check the path in the definition."
             ) from error
         except OSError as error:

@@ -112,14 +112,15 @@ def test_doctor_prints_the_statements_that_make_our_tables(shop: Shop) -> None:
 
 
 def test_a_port_in_use(open_shop: Shop) -> None:
-    """For callers, and for the control API; neither leaves a node behind."""
+    """For callers, and for the control API; neither leaves a ledger behind, or takes a store."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         for option in ("--gateway-port", "--control-port"):
             ended = open_shop.run("up", option, port)
             assert (ended.code, ended.out) == (3, "")
             assert f"127.0.0.1:{port}: the port is in use" in ended.error
-    assert not (open_shop.folder / ".crossfade" / "node.json").exists()
+    assert not (open_shop.folder / ".crossfade" / "ledger.db").exists()
+    assert open_shop.run("doctor").code == 0
 
 
 def test_a_ledger_that_is_none_or_newer(open_shop: Shop) -> None:
@@ -138,19 +139,27 @@ def test_a_ledger_that_is_none_or_newer(open_shop: Shop) -> None:
 
 
 def test_a_deleted_ledger_against_fenced_stores(open_shop: Shop) -> None:
-    """It names `ledger adopt`, and that mends it."""
+    """Nothing is left behind by who is refused; `ledger adopt new` mends it."""
     open_shop.run("plan", "shadow")
     shutil.rmtree(open_shop.folder / ".crossfade")
     assert "ledger adopt" in open_shop.run("doctor").out
     ended = open_shop.run("up")
     assert (ended.code, "crossfade ledger adopt" in ended.error) == (3, True)
-    ledger_id = open_shop.run("ledger", "show", "--json").document["ledger_id"]
+    assert (open_shop.run("status").code, "crossfade up" in open_shop.run("status").error) == (
+        3,
+        True,
+    )
 
+    assert "adopt new" in open_shop.run("ledger", "adopt", "0" * 32).error
+    assert open_shop.run("ledger", "adopt", "new", "--dry-run").code == 0
+    assert open_shop.run("plan", "shadow").code == 3
+    adopted = open_shop.run("ledger", "adopt", "new", "--reason", "lost")
+    assert (adopted.code, "crossfade stage promote shadow" in adopted.out) == (0, True)
+    ledger_id = open_shop.run("ledger", "show", "--json").document["ledger_id"]
+    assert open_shop.run("ledger", "adopt", "new").code == 3
     assert open_shop.run("ledger", "adopt", "0" * 32).code == 3
     assert open_shop.run("ledger", "adopt", ledger_id, "--dry-run").code == 0
-    assert open_shop.run("plan", "shadow").code == 3
-    assert open_shop.run("ledger", "adopt", ledger_id, "--reason", "lost").code == 0
-    assert open_shop.run("plan", "shadow").code == 0
+    assert open_shop.run("plan", "shadow").code == 5
     assert open_shop.run("doctor").code == 0
 
 
@@ -182,7 +191,7 @@ def test_an_entity_or_a_key_that_does_not_exist(open_shop: Shop) -> None:
     ):
         assert "customer" in open_shop.run(*words).error
     assert "whole number" in open_shop.run("repair", "customer", "x").error
-    assert open_shop.run("canary", "set", "customer", "101").code == 3
+    assert open_shop.run("canary", "set", "customer", "101").code == 2
 
 
 def _with_definition(shop: Shop, text: str) -> str:

@@ -42,6 +42,7 @@ def test_1_is_an_error_of_ours(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> N
         ["stage", "promote"],
         ["stage", "promote", "shdow"],
         ["canary", "set", "customer", "many"],
+        ["canary", "set", "customer", "200"],
         ["repair", "customer", "["],
         ["retire"],
         ["retire", "--yes", "ship"],
@@ -82,9 +83,10 @@ def test_5_is_a_refusal(open_shop: Shop) -> None:
         ended = open_shop.run(*words)
         assert (ended.code, ended.out) == (ExitCode.REFUSED, "")
         assert ended.error
-    open_shop.run("stage", "promote", "shadow")
-
-    refused, planned = open_shop.run("stage", "promote", "live"), open_shop.run("plan", "live")
+    with open_shop.up():
+        assert open_shop.run("stage", "promote", "shadow").code == ExitCode.OK
+        refused = open_shop.run("stage", "promote", "live")
+        planned = open_shop.run("plan", "live")
 
     assert (refused.code, planned.code) == (ExitCode.REFUSED, ExitCode.REFUSED)
     assert "customer" in refused.error
@@ -126,7 +128,8 @@ def test_8_is_a_ledger_that_another_process_holds(open_shop: Shop) -> None:
 def test_130_and_143_leave_work_that_goes_on(open_shop: Shop) -> None:
     """A backfill that is interrupted goes on where it stopped, with the same command."""
     open_shop.add_customers(3000)
-    open_shop.run("stage", "promote", "shadow")
+    with open_shop.up():
+        assert open_shop.run("stage", "promote", "shadow").code == ExitCode.OK
     copied = 0
     for number, code in (
         (signal.SIGINT, ExitCode.INTERRUPTED),
@@ -143,7 +146,8 @@ def test_130_and_143_leave_work_that_goes_on(open_shop: Shop) -> None:
     ended = open_shop.run("backfill", "start", "--json")
 
     assert ended.code == ExitCode.OK
-    assert ended.document["entities"][0]["covered"]
+    (told,) = ended.document["entities"]
+    assert (told["covered"], told["sweep"]["rows"]) == (True, 3000)
     assert open_shop.run("verify").code == ExitCode.OK
 
 

@@ -211,7 +211,10 @@ class Walk:
         name = self._look(lambda rows: rows.identity()).ledger_id
         chosen = name if self._random.random() < 0.3 else "another"
         seen = StoresSeen(token=self._random.randint(0, 5000), epoch=self._random.randint(0, 50))
-        return partial(adopt_ledger, ledger_id=chosen, seen=seen, decision=self._decision())
+        stage = self._random.choice((None, Stage.SHADOW, Stage.LIVE))
+        return partial(
+            adopt_ledger, ledger_id=chosen, seen=seen, decision=self._decision(), stage=stage
+        )
 
     def _jump(self) -> Transition:
         """Begin anew where a random walk seldom comes: live, or copying in shadow."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from crossfade.convergence.converge import Effect
 from crossfade.errors import LedgerUnavailableError
 from crossfade.execution.observations import Observations
+from crossfade.ledger.rows import Rows
 from crossfade.ledger.transitions.observations import mismatch_groups, operation_in
 from crossfade.model.comparison import Compare, Comparison, Observed, Outcome, compare_answers
 from crossfade.model.intent import Intent

@@ -19,40 +19,40 @@ from tests.unit.ledger.rule_steps import DECISION, ENTITY, KEY, Steps
 
 def _unbound(steps: Steps) -> str:
     steps.create()
-    return "1 creates without a known id"
+    return "1 create without a known id"
 
 
 def _intent(steps: Steps) -> str:
     steps.open()
-    return "1 open intents"
+    return "1 open write"
 
 
 def _dirty(steps: Steps) -> str:
     steps.write()
-    return "1 dirty keys"
+    return "1 dirty key"
 
 
 def _lease(steps: Steps) -> str:
     steps.write()
     steps.lease()
-    return "1 keys being converged"
+    return "1 key being converged"
 
 
 def _quarantine(steps: Steps) -> str:
     steps.write()
     steps.apply(partial(keys.quarantine_key, grant=steps.lease(), reason="no parent"))
-    return "1 quarantined keys"
+    return "1 quarantined key"
 
 
 def _chunk(steps: Steps) -> str:
     steps.open_chunk(KeyRange((1,), (2,)))
-    return "1 open chunks"
+    return "1 open chunk"
 
 
 def _held_key(steps: Steps) -> str:
     state = steps.hold_key(Side.NEW)
     assert state.held_authority is Side.NEW
-    return "1 held keys"
+    return "1 held key"
 
 
 def _gap(steps: Steps) -> str:
@@ -70,7 +70,7 @@ def test_a_flip_waits_for_everything_that_is_open(prepare: Callable[[Steps], str
     obstacle = prepare(steps)
     flip = steps.begin_flip()
 
-    assert obstacle in steps.drained(flip)
+    assert any(one.startswith(obstacle) for one in steps.drained(flip))
     assert steps.migration.flip == flip
     with pytest.raises(ChangedMeanwhileError):
         steps.commit(flip)

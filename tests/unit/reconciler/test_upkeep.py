@@ -120,6 +120,54 @@ async def test_a_lost_side_with_older_data_is_told_apart() -> None:
     assert workers.node.events_of(SideReturned) == [SideReturned("new", older_data=True)]
 
 
+async def _agree_on(world: World, keys: list[int]) -> None:
+    """The keys converge once more, so that the ledger has their rows."""
+    workers = make_workers(world)
+    await workers.repair.keys(CUSTOMERS, [(key,) for key in keys])
+    await workers.converge()
+
+
+async def _hold(world: World, key: int) -> None:
+    mark = partial(mark_dirty, keys=[(key,)], reason=DirtyReason.WRITE, at=1.0)
+    world.rows.apply(partial(mark, entity=CUSTOMERS))
+    held = msgspec.structs.replace(world.key((key,)), held_authority=Side.NEW)
+    world.rows.apply(lambda rows: rows.set_key(held))
+
+
+async def test_an_older_copy_of_the_same_epoch_is_told_by_what_it_lacks() -> None:
+    """Backups are made within a stage: the epoch alone would let acknowledged writes be lost."""
+    world = await make_world([1, 2])
+    await _agree_on(world, [1, 2])
+    await _lose_new(world)
+    await _hold(world, 1)
+    world.services[Side.NEW].rows.set((1,), "of the backup")
+    world.services[Side.NEW].rows.set((2,), "of the backup")
+    newest = world.values(Side.LEGACY)
+    workers = make_workers(world)
+
+    await workers.reconciler.step()
+    await workers.converge()
+
+    assert workers.node.events_of(SideReturned) == [SideReturned("new", older_data=True)]
+    assert world.values(Side.LEGACY) == newest
+    assert world.key((1,)).releasing
+
+
+async def test_a_key_written_while_a_side_was_lost_says_nothing_of_its_age() -> None:
+    """Its newest value is rightly elsewhere."""
+    world = await make_world([1, 2])
+    await _agree_on(world, [1, 2])
+    await _lose_new(world)
+    world.services[Side.LEGACY].rows.set((2,), "written meanwhile")
+    mark = partial(mark_dirty, keys=[(2,)], reason=DirtyReason.WRITE, at=1.0)
+    world.rows.apply(partial(mark, entity=CUSTOMERS))
+    workers = make_workers(world)
+
+    await workers.reconciler.step()
+
+    assert workers.node.events_of(SideReturned) == [SideReturned("new", older_data=False)]
+
+
 async def test_a_lost_side_is_not_raised_before_it_is_taken_back() -> None:
     """Its epoch says how old its data is."""
     world = await make_world()

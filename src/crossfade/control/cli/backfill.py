@@ -162,7 +162,7 @@ def backfill_lines(document: dict[str, Any]) -> Iterator[str]:
                 one["name"],
                 sweep.get("state", "not asked for"),
                 "yes" if one["covered"] else "no",
-                f"{sweep.get('rows', 0):,} of {estimate:,}",
+                f"{min(sweep.get('rows', 0), estimate):,} of {estimate:,}",
                 sweep.get("quarantined", 0),
                 sweep.get("extra", 0),
                 sweep.get("waits_for") or "",

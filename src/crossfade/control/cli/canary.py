@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
-from crossfade.control.cli.choices import actor
+from crossfade.control.cli.choices import UsageError, actor
 from crossfade.control.cli.desk import looking, working
 from crossfade.control.cli.everywhere import (
     DECIDING,
@@ -15,6 +15,8 @@ from crossfade.control.cli.everywhere import (
 )
 from crossfade.control.cli.output import show, table
 from crossfade.control.requests import CanaryAsked
+
+PERCENT_MAX = 100
 
 app = App(name="canary", help="Let new serve a share of the reads while legacy has authority.")
 
@@ -49,6 +51,8 @@ def set_canary(
 
         crossfade canary set customer 5
     """
+    if not 0 <= percent <= PERCENT_MAX:
+        raise UsageError(f"{percent:g} is no share: give 0 to 100 percent.")
     asked = CanaryAsked(
         actor=actor(),
         reason=deciding.reason,

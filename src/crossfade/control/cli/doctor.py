@@ -20,7 +20,6 @@ def doctor(
     apply: Annotated[
         bool,
         Parameter(
-            name=("--apply", "--prepare"),
             negative="",
             help="Make crossfade's two tables in the databases.",
         ),
@@ -77,5 +76,7 @@ def _verdict(document: dict[str, Any]) -> str:
     if not document["healthy"]:
         problems = counted(document["problems"], "problem")
         return f"{problems}. Mend what is wrong, then run `crossfade doctor` again."
+    if document["retired"]:
+        return "The migration is retired: nothing is left to do."
     told = f" ({counted(document['warnings'], 'warning')})" if document["warnings"] else ""
     return f"All is well{told}. Next: `crossfade up`."

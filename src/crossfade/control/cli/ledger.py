@@ -39,7 +39,9 @@ def show_ledger(*, everywhere: Everywhere = EVERYWHERE) -> None:
 
 @app.command
 def adopt(
-    ledger_id: Annotated[str, Parameter(help="The ledger's own id: `crossfade ledger show`.")],
+    ledger_id: Annotated[
+        str, Parameter(help="The ledger's id (`crossfade ledger show`); new, if it is gone.")
+    ],
     /,
     *,
     stage: Annotated[

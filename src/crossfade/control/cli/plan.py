@@ -47,6 +47,10 @@ def plan_lines(document: dict[str, Any]) -> Iterator[str]:
         yield f"  {_mark(gate)} {gate['name']}: {harmless(gate['reason'])}"
         if not gate["passed"] and gate["todo"]:
             yield f"      {gate['todo']}"
+    if document["obstacles"]:
+        yield ""
+        yield "In its way:"
+        yield from (f"  {harmless(one)}" for one in document["obstacles"])
     yield ""
     yield "How sure each entity is:"
     for entity in document["entities"]:
@@ -64,5 +68,7 @@ def _mark(gate: dict[str, Any]) -> str:
 def _verdict(document: dict[str, Any]) -> str:
     if document["allowed"]:
         return f"Possible now: {document['command']}"
-    blocking = [gate["name"] for gate in document["gates"] if not gate["passed"]]
-    return f"Not yet: {', '.join(blocking)}."
+    blocking = [
+        gate["name"] for gate in document["gates"] if not gate["passed"] and not gate["waived"]
+    ]
+    return f"Not yet: {', '.join(blocking) or 'see what is in its way'}."

@@ -40,8 +40,9 @@ class Bar:
 
     def line(self) -> str:
         """The same as one plain line."""
-        share = f" ({100 * self.done / self.total:.0f} %)" if self.total else ""
-        return f"{self.name}: {self.done:,} of about {self.total:,} rows{share}, {self.text()}"
+        done = min(self.done, self.total)
+        share = f" ({100 * done / self.total:.0f} %)" if self.total else ""
+        return f"{self.name}: {done:,} of about {self.total:,} rows{share}, {self.text()}"
 
 
 Look = Callable[[], tuple[bool, list[Bar]]]

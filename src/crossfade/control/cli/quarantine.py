@@ -51,7 +51,10 @@ def waive(
     deciding: Deciding = DECIDING,
     everywhere: Everywhere = EVERYWHERE,
 ) -> None:
-    """Let the cut-over pass these keys, by name: the mirror will not have their newest record.
+    """Let the cut-over pass these keys, by name; their record stays only on the side that has it.
+
+    After the cut-over new's word counts: `repair` of such a key copies new's absence over legacy's
+    record. Keep what you need of it elsewhere first.
 
     For example:
 

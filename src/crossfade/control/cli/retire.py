@@ -28,7 +28,8 @@ def retire(
 ) -> None:
     """End the write-back to legacy, for good: after this there is no way back.
 
-    Takes crossfade's two tables out of the databases.
+    Takes crossfade's two tables out of the databases. Routes that the definition does not declare
+    still pass to legacy.
 
     For example:
 

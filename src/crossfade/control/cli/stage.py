@@ -67,12 +67,13 @@ def promote(
     asked = MoveAsked(
         actor=actor(),
         reason=deciding.reason,
+        dry_run=deciding.dry_run,
         wanted=stage_of(stage),
         expected=expected,
         waive=waive,
         budget_seconds=budget,
     )
-    return _move("promote", asked, everywhere, dry_run=deciding.dry_run)
+    return _move("promote", asked, everywhere)
 
 
 @app.command
@@ -98,12 +99,13 @@ def rollback(
     asked = MoveAsked(
         actor=actor(),
         reason=deciding.reason,
+        dry_run=deciding.dry_run,
         wanted=stage_of(stage),
         expected=expected,
         force=force,
         budget_seconds=budget,
     )
-    return _move("rollback", asked, everywhere, dry_run=deciding.dry_run)
+    return _move("rollback", asked, everywhere)
 
 
 @app.command
@@ -123,13 +125,12 @@ def history(
     show(document, _history_lines(document), json=everywhere.json)
 
 
-def _move(use_case: str, asked: MoveAsked, everywhere: Everywhere, *, dry_run: bool) -> ExitCode:
+def _move(use_case: str, asked: MoveAsked, everywhere: Everywhere) -> ExitCode:
     with working(Project(everywhere)) as desk:
-        if dry_run:
-            document = desk.look("plan", wanted=asked.wanted, waive=list(asked.waive))
-            show(document, plan_lines(document), json=everywhere.json)
-            return ExitCode.OK if document["allowed"] else ExitCode.REFUSED
         document = desk.change(use_case, asked)
+    if asked.dry_run:
+        show(document, plan_lines(document), json=everywhere.json)
+        return ExitCode.OK if document["allowed"] else ExitCode.REFUSED
     show(document, _moved_lines(document), json=everywhere.json)
     return ExitCode.OK
 
@@ -166,8 +167,9 @@ def _history_lines(document: dict[str, Any]) -> list[str]:
 
 def _detail(detail: dict[str, Any]) -> str:
     parts = []
-    if detail.get("from") != detail.get("to"):
-        parts.append(f"{detail.get('from')} to {detail.get('to')}")
+    before, after = detail.get("from"), detail.get("to")
+    if after is not None and before != after:
+        parts.append(f"to {after}" if before is None else f"{before} to {after}")
     parts += [
         f"{name} {_plain(value)}"
         for name, value in detail.items()

@@ -7,9 +7,11 @@ from cyclopts import Parameter
 
 from crossfade.control.cli.desk import looking
 from crossfade.control.cli.everywhere import EVERYWHERE, Everywhere, Project
-from crossfade.control.cli.output import BOLD, YELLOW, paint, show, table
+from crossfade.control.cli.output import BOLD, RED, YELLOW, harmless, moment, paint, show, table
 from crossfade.control.cli.watching import watch
 from crossfade.model.counted import counted
+
+FAILURES_SHOWN_MAX = 5
 
 ANSWERS = {
     "off": "legacy answers; new gets nothing yet",
@@ -50,6 +52,7 @@ def status_lines(document: dict[str, Any]) -> list[str]:
     """The status as a person reads it."""
     return [
         *_headline(document),
+        *_now(document["now"]),
         "",
         *_entities(document),
         "",
@@ -63,7 +66,8 @@ def _headline(document: dict[str, Any]) -> Iterator[str]:
     stage = document["stage"]
     answers = "new alone answers, for good" if document["retired"] else ANSWERS[stage]
     yield f"{paint(document['migration'], BOLD)} is in stage {paint(stage, BOLD)}: {answers}."
-    yield f"Decision {document['decision']}, epoch {document['epoch']}."
+    since = f" since {moment(document['stage_since'])} UTC" if document["stage_since"] else ""
+    yield f"Decision {document['decision']}{since}, epoch {document['epoch']}."
     flip = document["flip"]
     if flip is not None:
         yield paint(
@@ -74,6 +78,32 @@ def _headline(document: dict[str, Any]) -> Iterator[str]:
         yield paint(f"Held: {scope} ({hold['reason']}).", YELLOW)
     if document["lost_side"] is not None:
         yield paint(f"{document['lost_side']} is lost: a forced roll-back left it behind.", YELLOW)
+
+
+def _now(now: dict[str, Any] | None) -> Iterator[str]:
+    """What a running node sees that is wrong at this moment, and what failed lately."""
+    if now is None:
+        return
+    for name in now["unreachable"]:
+        yield paint(f"No answer from {name}.", RED)
+    for name in now["unprepared"]:
+        yield paint(f"{name} lacks crossfade's two tables.", RED)
+    if now["ledger_problem"]:
+        yield paint(f"Ledger: {harmless(now['ledger_problem'])}", RED)
+    if now["failed_answers"]:
+        failed = counted(now["failed_answers"], "failed answer")
+        yield paint(f"Callers got {failed} in this stage since the node started.", YELLOW)
+    yield from _failures(now["failures"])
+
+
+def _failures(failures: list[dict[str, Any]]) -> Iterator[str]:
+    if failures:
+        yield "Failed lately:"
+    for one in failures[:FAILURES_SHOWN_MAX]:
+        yield f"  {moment(one['at'])} UTC  {harmless(one['text'])}"
+    left = len(failures) - FAILURES_SHOWN_MAX
+    if left > 0:
+        yield f"  … and {left} more (`crossfade status --json`)."
 
 
 def _entities(document: dict[str, Any]) -> list[str]:
@@ -111,15 +141,15 @@ def _verified(verification: dict[str, Any] | None) -> str:
 
 
 def _open_work(totals: dict[str, Any]) -> Iterator[str]:
-    parts = {
-        "writes under way": totals["open_intents"],
-        "in doubt": totals["doubtful_intents"],
-        "dirty keys": totals["dirty"],
-        "quarantined": totals["quarantined"],
-        "held": totals["held"],
-        "open chunks": totals["open_chunks"],
-    }
-    told = [f"{count} {name}" for name, count in parts.items() if count]
+    parts = [
+        (totals["open_intents"], "write under way", "writes under way"),
+        (totals["doubtful_intents"], "write in doubt", "writes in doubt"),
+        (totals["dirty"], "dirty key", "dirty keys"),
+        (totals["quarantined"], "quarantined key", "quarantined keys"),
+        (totals["held"], "held key", "held keys"),
+        (totals["open_chunks"], "open chunk", "open chunks"),
+    ]
+    told = [counted(count, one, several) for count, one, several in parts if count]
     yield f"Open: {', '.join(told)}." if told else "Nothing is open."
 
 

@@ -53,7 +53,7 @@ def verify(
     )
     with working(Project(everywhere)) as desk:
         if stop:
-            ending = EntitiesAsked(actor=asked.actor, dry_run=asked.dry_run)
+            ending = EntitiesAsked(actor=asked.actor, reason=asked.reason, dry_run=asked.dry_run)
             document = desk.change("stop_verification", ending)
         else:
             document = desk.change("start_verification", asked)

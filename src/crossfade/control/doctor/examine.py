@@ -12,6 +12,7 @@ from crossfade.control.doctor.stores import (
     Opened,
     look_at_fences,
     look_at_owner,
+    look_at_retired,
     look_at_stores,
 )
 from crossfade.control.documents import Document, document
@@ -52,9 +53,7 @@ async def examine(
     try:
         progress("databases")
         findings += await look_at_stores(definition, databases, opened)
-        for database in opened.databases.values():
-            findings += await look_at_fences(database, apply=apply)
-        findings += await _look_at_ledger(config, opened)
+        findings += await _look_at_ledger(config, opened, apply=apply)
         findings += await _try_mappings(definition, opened, records_max, progress)
     finally:
         await databases.close()
@@ -86,14 +85,27 @@ def _look_at_definition(definition: Migration) -> list[Finding]:
     return findings
 
 
-async def _look_at_ledger(config: Config, opened: Opened) -> list[Finding]:
+async def _look_at_ledger(config: Config, opened: Opened, *, apply: bool) -> list[Finding]:
+    """The ledger, and whether the databases are guarded by it, or need no guard any more."""
+    findings: list[Finding] = []
+    databases = opened.databases.values()
+    seen, ledger = None, None
     try:
         seen = _seen_ledger(config)
     except CrossfadeError as error:
-        return [problem("ledger", str(error), error.exit_code)]
+        ledger = problem("ledger", str(error), error.exit_code)
+    if seen is not None and seen.retired:
+        findings.append(fine("migration", "retired: new alone answers, legacy does not follow"))
+        for database in databases:
+            findings += await look_at_retired(database)
+        return findings
+    for database in databases:
+        findings += await look_at_fences(database, apply=apply)
+    if ledger is not None:
+        return [*findings, ledger]
     state = "not there yet; `crossfade up` makes it" if seen is None else seen.ledger_id
-    findings = [fine("ledger", f"{config.ledger_file}: {state}")]
-    for database in opened.databases.values():
+    findings.append(fine("ledger", f"{config.ledger_file}: {state}"))
+    for database in databases:
         findings += await look_at_owner(database, seen)
     return findings
 
@@ -104,7 +116,9 @@ def _seen_ledger(config: Config) -> LedgerSeen | None:
     reader = reader_from_url(config.ledger)
     try:
         identity = reader.identity
-        return LedgerSeen(identity.ledger_id, identity.incarnation, committed_sequence(reader))
+        retired = reader.migration.retired
+        sequence = committed_sequence(reader)
+        return LedgerSeen(identity.ledger_id, identity.incarnation, sequence, retired)
     finally:
         reader.close()
 
@@ -138,6 +152,7 @@ def _told(definition: Migration, findings: list[Finding]) -> Document:
         "doctor",
         migration=definition.name,
         healthy=not problems,
+        retired=any(one.what == "migration" for one in findings),
         problems=len(problems),
         warnings=sum(1 for one in findings if one.verdict is Verdict.WARNING),
         exit_code=int(code),

@@ -67,7 +67,10 @@ def check_mapping(
     if not tally.found:
         return [fine(what, f"{counted(count, 'record')} of {side} tried, there and back")]
     return [
-        problem(what, f"{message} ({len(keys)} of {counted(count, 'record')}, such as key {_keys(keys)})")
+        problem(
+            what,
+            f"{message} ({len(keys)} of {counted(count, 'record')}, such as key {_keys(keys)})",
+        )
         for message, keys in tally.found.items()
     ]
 

@@ -85,6 +85,18 @@ async def _look_at_store(
     return findings
 
 
+async def look_at_retired(database: FencedDatabase) -> list[Finding]:
+    """After `retire` our two tables are gone; where they are left, `retire` was cut off."""
+    what = f"tables in {database.name}"
+    try:
+        await database.epoch()
+    except ConfigurationError:
+        return [fine(what, "taken out by `crossfade retire`")]
+    except CrossfadeError as error:
+        return [problem(what, str(error), error.exit_code)]
+    return [warning(what, "still there: run `crossfade retire` again, it takes them out")]
+
+
 async def look_at_fences(database: FencedDatabase, *, apply: bool) -> list[Finding]:
     """Whether our two tables are there; with `apply` they are made."""
     what = f"tables in {database.name}"
@@ -111,6 +123,7 @@ class LedgerSeen:
     ledger_id: str
     incarnation: int
     sequence: int
+    retired: bool = False
 
 
 async def look_at_owner(database: FencedDatabase, ledger: LedgerSeen | None) -> list[Finding]:

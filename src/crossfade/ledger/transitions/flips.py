@@ -1,12 +1,14 @@
 """The flip row: every change of epoch; the only place where the authority changes (rule 10)."""
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from msgspec import structs
 
-from crossfade.errors import ChangedMeanwhileError, GateError
-from crossfade.ledger.rows import Counts, Rows
+from crossfade.errors import ChangedMeanwhileError, GateError, MoveRefusedError
+from crossfade.ledger.rows import Counts, Rows, RowsQueries
 from crossfade.ledger.transitions.moves import Decision, audit, checked, entity_names
+from crossfade.model.counted import counted
 from crossfade.model.coverage import is_complete
 from crossfade.model.migration_state import Flip, FlipKind, FlipPhase, MigrationState
 from crossfade.model.side import Side
@@ -35,16 +37,18 @@ def begin_barrier(rows: Rows, decision: Decision) -> Flip:
     return _begin(rows, FlipKind.BARRIER, FlipPhase.FENCING, state.stage, decision)
 
 
-def flip_obstacles(rows: Rows) -> tuple[str, ...]:
+def flip_obstacles(rows: RowsQueries) -> tuple[str, ...]:
     """What is still open before the authority may change; empty when everything agrees."""
     counts = rows.counts()
     obstacles = _counted(counts)
-    obstacles += [
-        f"{name} is not completely copied"
-        for name in entity_names(rows)
-        if not is_complete(rows.entity(name).coverage)
-    ]
-    return tuple(obstacles)
+    return (*obstacles, *_uncopied(rows))
+
+
+def lasting_obstacles(rows: RowsQueries) -> tuple[str, ...]:
+    """What no waiting takes out of the way of a change of authority: somebody has to act."""
+    counts = rows.counts()
+    lasting = Counts(quarantined=counts.quarantined, held=counts.held)
+    return (*_counted(lasting), *_uncopied(rows))
 
 
 def drained(rows: Rows, flip: Flip) -> tuple[str, ...]:
@@ -64,10 +68,35 @@ def force(rows: Rows, flip: Flip) -> None:
     rows.set_migration(replace(state, flip=replace(flip, phase=FlipPhase.FENCING)))
 
 
-def commit_flip(rows: Rows, flip: Flip, decision: Decision) -> MigrationState:
-    """The stores' epochs are raised: change the authority. The only point where it changes."""
+def entities_held_whole(rows: RowsQueries) -> tuple[str, ...]:
+    """Entities that a forced roll-back would hold as a whole: they are not completely copied."""
+    return tuple(
+        name for name in entity_names(rows) if not is_complete(rows.entity(name).coverage)
+    )
+
+
+def commit_flip(
+    rows: Rows, flip: Flip, decision: Decision, raised: Collection[Side] = tuple(Side)
+) -> MigrationState:
+    """The stores' epochs are raised: change the authority. The only point where it changes.
+
+    Args:
+        rows: the ledger's rows.
+        flip: the flip, in its fencing phase.
+        decision: who wants it and why.
+        raised: the sides whose databases have taken `epoch + 1`.
+
+    Raises:
+        MoveRefusedError: something was opened, marked or voided since everything was drained (by
+            a verification, say, or by a definition with a new mapping); to be undone.
+
+    """
     state = _same(rows, flip, FlipPhase.FENCING)
+    obstacles = flip_obstacles(rows) if flip.kind is FlipKind.FLIP else ()
+    if obstacles:
+        raise MoveRefusedError(state.stage, flip.wanted, obstacles)
     committed = replace(state, flip=None, epoch=flip.epoch + 1)
+    committed = committed.with_confirmed(raised, committed.epoch)
     if flip.kind is FlipKind.BARRIER:
         committed = replace(committed, barrier_passed=True, untracked_served=False)
         action = "barrier passed"
@@ -83,7 +112,9 @@ def commit_flip(rows: Rows, flip: Flip, decision: Decision) -> MigrationState:
     if flip.kind is FlipKind.FORCED:
         dead = STAGE_RULES[state.stage].authority
         detail["held_keys"] = _hold_keys_at_risk(rows, dead)
-        committed = replace(committed, lost_side=dead, lost_epoch=flip.epoch, holds_keys=True)
+        committed = replace(
+            committed, lost_side=dead, lost_epoch=state.confirmed(dead), holds_keys=True
+        )
     rows.set_migration(committed)
     audit(rows, decision, action, detail)
     return committed
@@ -101,19 +132,31 @@ def undo_flip(rows: Rows, flip: Flip, decision: Decision) -> Flip | None:
         raise ChangedMeanwhileError("the flip was already ended by somebody else.")
     if current.phase is FlipPhase.HOLDING:
         rows.set_migration(replace(state, flip=None))
-        audit(rows, decision, "flip undone", {"to": flip.wanted, "kind": flip.kind})
+        audit(rows, decision, "flip undone", _undone(state, flip))
         return None
     undoing = replace(current, phase=FlipPhase.UNDOING)
     rows.set_migration(replace(state, flip=undoing))
     return undoing
 
 
-def commit_undo(rows: Rows, flip: Flip, decision: Decision) -> MigrationState:
-    """The stores' epochs are past the undone flip: the ledger follows; nothing else changed."""
+def confirm_epoch(rows: Rows, side: Side, epoch: int) -> None:
+    """The side's databases have taken an epoch of the ledger's, outside of any flip."""
+    rows.set_migration(rows.migration().with_confirmed([side], epoch))
+
+
+def commit_undo(
+    rows: Rows, flip: Flip, decision: Decision, raised: Collection[Side] = tuple(Side)
+) -> MigrationState:
+    """The stores' epochs are past the undone flip: the ledger follows; nothing else changed.
+
+    `raised`: the sides whose databases have taken `epoch + 2`; one that does not answer is left
+    behind, and is no worse for it.
+    """
     state = _same(rows, flip, FlipPhase.UNDOING)
     undone = replace(state, flip=None, epoch=flip.epoch + 2)
+    undone = undone.with_confirmed(raised, undone.epoch)
     rows.set_migration(undone)
-    audit(rows, decision, "flip undone", {"to": flip.wanted, "kind": flip.kind})
+    audit(rows, decision, "flip undone", _undone(state, flip))
     return undone
 
 
@@ -150,28 +193,48 @@ def _same(rows: Rows, flip: Flip, phase: FlipPhase) -> MigrationState:
 
 
 def _counted(counts: Counts) -> list[str]:
-    numbers = {
-        "open intents": counts.open_intents,
-        "creates without a known id": counts.unbound_creates,
-        "dirty keys": counts.dirty,
-        "quarantined keys": counts.quarantined,
-        "held keys": counts.held,
-        "keys being converged": counts.leases,
-        "open chunks": counts.open_chunks,
-    }
-    return [f"{number} {name}" for name, number in numbers.items() if number]
+    """What is open, each with the command that helps."""
+    told = [
+        (counts.open_intents, "open write", "open writes", "crossfade status"),
+        (
+            counts.unbound_creates,
+            "create without a known id",
+            "creates without a known id",
+            "crossfade status",
+        ),
+        (counts.dirty, "dirty key", "dirty keys", "crossfade dirty"),
+        (counts.quarantined, "quarantined key", "quarantined keys", "crossfade quarantine"),
+        (counts.held, "held key", "held keys", "crossfade dirty --held"),
+        (counts.leases, "key being converged", "keys being converged", "crossfade dirty"),
+        (counts.open_chunks, "open chunk", "open chunks", "crossfade backfill status"),
+    ]
+    return [
+        f"{counted(number, one, several)} (see `{command}`)"
+        for number, one, several, command in told
+        if number
+    ]
+
+
+def _uncopied(rows: RowsQueries) -> list[str]:
+    return [
+        f"{name} is not completely copied (run `crossfade backfill start {name}`)"
+        for name in entity_names(rows)
+        if not is_complete(rows.entity(name).coverage)
+    ]
+
+
+def _undone(state: MigrationState, flip: Flip) -> dict[str, object]:
+    return {"from": state.stage, "to": flip.wanted, "kind": flip.kind}
 
 
 def _hold_keys_at_risk(rows: Rows, dead: Side) -> int:
     """Hold every key whose newest value only the dead side may have; returns how many.
 
-    A superseded lease must not clear a held key later: holding takes a new seq and drops it.
+    Holding drops the lease, so that no attempt under way can clear a held key later.
     """
     held = 0
-    for name in entity_names(rows):
-        entity = rows.entity(name)
-        if not is_complete(entity.coverage):
-            rows.set_entity(replace(entity, held_authority=dead))
+    for name in entities_held_whole(rows):
+        rows.set_entity(replace(rows.entity(name), held_authority=dead))
     after = 0
     while True:
         page = rows.dirty_keys(None, _KEYS_AT_ONCE, after=after)

@@ -12,7 +12,7 @@ from crossfade.model.key import Key
 from crossfade.model.key_state import DirtyReason, touched
 from crossfade.model.migration_state import MigrationState
 
-_KEYS_AT_ONCE = 1_000_000
+_EVERY_KEY = 2**62
 
 
 def begin_release(rows: Rows, entity: str, key: Key) -> int:
@@ -97,5 +97,5 @@ def note_nothing_held(rows: Rows) -> MigrationState:
 
 def _keep_with_operator(rows: Rows) -> None:
     """Held keys must not converge from older data: `releasing` refuses every lease on them."""
-    for state in rows.held_keys(_KEYS_AT_ONCE):
+    for state in rows.held_keys(_EVERY_KEY):
         rows.set_key(structs.replace(state, releasing=True, lease=None))

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from crossfade.errors import ChangedMeanwhileError, GateError, IllegalMoveError
-from crossfade.ledger.rows import AuditEntry, Rows
+from crossfade.ledger.rows import AuditEntry, Rows, RowsQueries, RowsView
 from crossfade.ledger.transitions.chunks import void_coverage
 from crossfade.model.counted import counted
 from crossfade.model.migration_state import FlipKind, Hold, MigrationState
@@ -54,7 +54,7 @@ def move_stage(rows: Rows, wanted: Stage, decision: Decision) -> MigrationState:
     return moved
 
 
-def checked(rows: Rows, wanted: Stage, decision: Decision) -> MigrationState:
+def checked(rows: RowsView, wanted: Stage, decision: Decision) -> MigrationState:
     """The present state, if the move is a step of the stage machine and nobody was faster."""
     state = rows.migration()
     if decision.expected is not None and decision.expected != state.decision:
@@ -104,6 +104,15 @@ def retire(rows: Rows, decision: Decision) -> MigrationState:
         GateError: the stage is not `completed`, a flip is under way, or something is still open.
 
     """
+    state = check_retirable(rows)
+    retired = replace(state, retired=True, decision=state.decision + 1)
+    rows.set_migration(retired)
+    audit(rows, decision, "retired", {})
+    return retired
+
+
+def check_retirable(rows: RowsQueries) -> MigrationState:
+    """The present state, if the write-back may end; raises as `retire` does."""
     state = rows.migration()
     counts = rows.counts()
     open_work = counts.open_intents + counts.dirty + counts.held + counts.quarantined
@@ -114,14 +123,11 @@ def retire(rows: Rows, decision: Decision) -> MigrationState:
         )
     if open_work:
         raise GateError(
-            f"still open: {counted(open_work, 'write or key', 'writes or keys')}; legacy would miss "
-            "what they hold. "
+            f"still open: {counted(open_work, 'write or key', 'writes or keys')}; legacy "
+            "would miss them. "
             "Wait until `crossfade status` shows none, or settle them with `crossfade dirty`."
         )
-    retired = replace(state, retired=True, decision=state.decision + 1)
-    rows.set_migration(retired)
-    audit(rows, decision, "retired", {})
-    return retired
+    return state
 
 
 def audit(rows: Rows, decision: Decision, action: str, detail: dict[str, object]) -> None:
@@ -156,6 +162,6 @@ def _begin_generations(rows: Rows) -> None:
         void_coverage(rows, rows.entity(name))
 
 
-def entity_names(rows: Rows) -> tuple[str, ...]:
+def entity_names(rows: RowsView) -> tuple[str, ...]:
     """The entities that were declared, as the ledger remembers them."""
     return tuple(rows.document("entities", "declared") or ())

@@ -195,11 +195,15 @@ def close_sweep_chunk(rows: Rows, chunk: Chunk, tally: ChunkTally, at: float) ->
     Keys that only the mirror has are dirty already. Returns whether the range counts
     (`close_chunk`).
     """
+    before = rows.entity(chunk.entity).coverage
     if not close_chunk(rows, chunk, (), at):
         return False
     sweep = look_sweep(rows, chunk.entity)
     if sweep is None or sweep.generation != chunk.generation:
         return True
+    if rows.entity(chunk.entity).coverage == before:
+        # A range that was covered already was counted when that was done.
+        tally = ChunkTally()
     sweep = replace(
         sweep,
         rows=sweep.rows + tally.rows,
