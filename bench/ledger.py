@@ -26,6 +26,7 @@ CALLERS = 64
 KEYS = 20_000
 INTENTS_PER_SECOND_MIN = 5_000
 RATIO_MIN = 0.3
+DUAL_ROUNDS = 3
 
 # What the ledger must change on the disk for an intent, and nothing else.
 _TABLES = (
@@ -130,7 +131,7 @@ async def _run(*, quick: bool, dual_writes: DualWrites | None) -> dict[str, Any]
                 bare.append(compared)
         if dual_writes is not None:
             writes = CALLERS * intents
-            dual = [writes / await dual_writes(ledger, writes) for _ in range(rounds)]
+            dual = [writes / await dual_writes(ledger, writes) for _ in range(DUAL_ROUNDS)]
         group_commit.close()
         await ledger.close()
     return _document(ours, bare, dual)

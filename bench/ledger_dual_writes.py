@@ -43,6 +43,7 @@ class Done:
 
     acknowledged = True
     failed = False
+    refused = False
     ambiguous = False
 
     def observed(self) -> Observed | None:

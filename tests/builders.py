@@ -209,7 +209,8 @@ class Node:
 
     async def write(self, act: Act, *keys: Key, **overrides: Any) -> FakeAnswer:  # noqa: ANN401 - whatever an operation has
         """Write as a caller does."""
-        return await self.writer.write(self.world.make_request(act, *keys, **overrides))
+        answer, _ = await self.writer.write(self.world.make_request(act, *keys, **overrides))
+        return answer
 
     async def read(self, act: Act, *keys: Key) -> tuple[FakeAnswer, Side]:
         """Read as a caller does."""

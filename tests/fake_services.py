@@ -35,6 +35,11 @@ class FakeAnswer:
         return self.status >= 500
 
     @property
+    def refused(self) -> bool:
+        """See `Answer.refused`."""
+        return 400 <= self.status < 500
+
+    @property
     def ambiguous(self) -> bool:
         """See `Answer.ambiguous`."""
         return self.status in (502, 504)

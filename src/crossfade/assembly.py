@@ -158,13 +158,16 @@ async def open_node(migration: Migration, config: Config, *, serving: bool) -> N
     ledger = open_ledger(
         config.ledger_file, clock=seams.clock, randomness=seams.randomness, hooks=hooks
     )
-    databases = SqlDatabases(migration.name)
+    identity = ledger.identity
+    databases = SqlDatabases(migration.name, ledger=(identity.ledger_id, identity.incarnation))
     try:
         # A side that has been there before may be dead now: then the other is all there is.
         known = ledger.migration.decision > 0
         away = partial(_tell_away, hooks) if known else None
         sides = await open_sides(migration, databases, away)
-        start = NodeStart(ledger, sides, hooks, config.stages.store_seconds_max)
+        start = NodeStart(
+            ledger, sides, hooks, config.stages.store_seconds_max, clock=seams.clock
+        )
         if not ledger.migration.retired:
             await start.check_stores()
         await start.declare_entities()

@@ -9,7 +9,7 @@ from crossfade.backfill.batch_put import EpochFencedError, Row, put_rows
 from crossfade.backfill.options import BackfillOptions
 from crossfade.backfill.planner import copied_part, tail_of
 from crossfade.convergence.backlog import Backlog
-from crossfade.convergence.key_scan import OneSidedWalk, PairedPages, in_order
+from crossfade.convergence.key_scan import OneSidedWalk, PairedPages, in_order, itself
 from crossfade.convergence.sides import EntityStores
 from crossfade.convergence.throttle import Throttle
 from crossfade.errors import MappingError
@@ -180,7 +180,7 @@ class ChunkCopier:
         if tail is None:
             return
         pages = PairedPages(
-            authority.keys_in_range, mirror.keys_in_range, tail, self._rows_max, _itself
+            authority.keys_in_range, mirror.keys_in_range, tail, self._rows_max, itself
         )
         while (page := await pages.next_page()) is not None:
             ours = set(page.authority)
@@ -280,7 +280,3 @@ class ChunkCopier:
     @property
     def _ordered(self) -> bool:
         return in_order(self._stores.legacy, self._stores.new)
-
-
-def _itself(key: Key) -> Key:
-    return key

@@ -11,6 +11,7 @@ from crossfade.control.node_files import NodeFiles, RunningNode
 from crossfade.control.outline import outline_of
 from crossfade.control.service import Service
 from crossfade.gateway.server import GatewayServer, bind
+from crossfade.ledger.from_url import ledger_exists
 from crossfade.migration import Migration
 
 TOKEN_IDENTIFIERS = 2
@@ -31,12 +32,13 @@ async def node_process(definition: Migration, config: Config) -> AsyncIterator[R
 
     """
     files = NodeFiles(config)
-    # Before anything is opened: a port in use must leave no ledger behind, and no store taken.
-    for host, port in (
-        (config.control.host, config.control.port),
-        (config.gateway.host, config.gateway.port),
-    ):
-        bind(host, port).close()
+    if not ledger_exists(config.ledger):
+        # A port in use must leave no new ledger behind, and no store that obeys it.
+        for host, port in (
+            (config.control.host, config.control.port),
+            (config.gateway.host, config.gateway.port),
+        ):
+            bind(host, port).close()
     async with AsyncExitStack() as stack:
         node: Node = await open_node(definition, config, serving=True)
         stack.push_async_callback(node.stop)

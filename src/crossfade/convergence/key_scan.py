@@ -95,7 +95,7 @@ class KeyDifferences:
         self._walks: list[OneSidedWalk] = []
         if in_order(authority, mirror):
             self._pages = PairedPages(
-                authority.keys_in_range, mirror.keys_in_range, range_, rows_max, _itself
+                authority.keys_in_range, mirror.keys_in_range, range_, rows_max, itself
             )
         else:
             self._walks = [
@@ -107,7 +107,7 @@ class KeyDifferences:
         """The differences of the next page, often none; None behind the last page.
 
         Raises:
-            StoreUnreachableError: a side gave no answer.
+            StoreUnreachableError: a side gave no answer; the same page may be asked for again.
 
         """
         if self._pages is not None:
@@ -133,12 +133,19 @@ class OneSidedWalk:
         self._left: KeyRange | None = EVERY_KEY
 
     async def next_page(self) -> tuple[Key, ...] | None:
-        """The lacking keys of the next page, often none; None behind the last page."""
+        """The lacking keys of the next page, often none; None behind the last page.
+
+        Raises:
+            StoreUnreachableError: a store gave no answer; the same page may be asked for again.
+
+        """
         if self._left is None:
             return None
         keys = await self._having.keys_in_range(self._left, self._rows_max)
+        lacking = tuple([key for key in keys if await self._lacking.read(key) is None])
+        # Only now: a page whose reads failed is asked for again.
         self._left = KeyRange(keys[-1], None) if len(keys) >= self._rows_max else None
-        return tuple([key for key in keys if await self._lacking.read(key) is None])
+        return lacking
 
 
 def in_order(authority: Store, mirror: Store) -> bool:
@@ -146,7 +153,8 @@ def in_order(authority: Store, mirror: Store) -> bool:
     return authority.ordered and mirror.ordered
 
 
-def _itself(key: Key) -> Key:
+def itself(key: Key) -> Key:
+    """The key of an item that is a key."""
     return key
 
 

@@ -23,6 +23,10 @@ class Answer(Protocol):
         """Whether the side says that it failed (5xx): what happened must be read back."""
 
     @property
+    def refused(self) -> bool:
+        """Whether the side says that it did not do what was asked (4xx)."""
+
+    @property
     def ambiguous(self) -> bool:
         """Whether an intermediary may have made this answer (502, 504), so it is none (rule 7)."""
 

@@ -1,10 +1,7 @@
 """The canary: a sticky, monotone share of keys that new serves while legacy has authority."""
 
-import xxhash
-
-from crossfade.model.key import Key, encode_key
-
-_BUCKETS = 10_000
+from crossfade.convergence.share import in_share
+from crossfade.model.key import Key
 
 
 class Canary:
@@ -24,7 +21,4 @@ class Canary:
     def includes(self, entity: str, key: Key) -> bool:
         """Whether the key is in the share: a key that is in at 10 % is in at 20 %, too."""
         percent = self._shares.get(entity, 0.0)
-        if percent <= 0:
-            return False
-        bucket = xxhash.xxh3_64_intdigest(f"{entity}:{encode_key(key)}".encode()) % _BUCKETS
-        return bucket < percent * (_BUCKETS / 100)
+        return percent > 0 and in_share(entity, key, percent / 100)

@@ -47,9 +47,23 @@ def _entity_agreement(rows: RowsQueries, name: str) -> EntityAgreement:
 
 
 def is_held(ledger: Ledger, entity: str, key: Key | None) -> bool:
-    """Whether a read of the key must be refused; costs nothing unless something is held."""
+    """Whether a request for the key must be refused; costs nothing unless something is held.
+
+    A read without a key may show any key of the entity: it is refused while one of them is held.
+    """
     if not ledger.migration.holds_keys:
         return False
     if key is None:
-        return ledger.look(lambda rows: rows.entity(entity).held_authority is not None)
+        return ledger.look(partial(_shows_held_keys, name=entity))
     return look_at(ledger, entity, key).standing is KeyStanding.HELD
+
+
+def is_entity_held(ledger: Ledger, entity: str) -> bool:
+    """Whether the entity is held as a whole, so that not even a new key may be made."""
+    if not ledger.migration.holds_keys:
+        return False
+    return ledger.look(lambda rows: rows.entity(entity).held_authority is not None)
+
+
+def _shows_held_keys(rows: RowsQueries, name: str) -> bool:
+    return rows.entity(name).held_authority is not None or rows.counts(name).held > 0

@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import replace
 from functools import partial
-from typing import Generic
+from typing import Generic, TypeAlias
 
 from crossfade.convergence.converge import Convergence, Observer
 from crossfade.errors import (
@@ -18,7 +18,7 @@ from crossfade.execution.calls import SERVE, AnswerT, CallFailedError, CallTag, 
 from crossfade.execution.closing import Closed, close_and_lease
 from crossfade.execution.options import ExecutionOptions
 from crossfade.execution.replaying import NOT_REPLAYED, Replayed, Replaying
-from crossfade.execution.standing import is_held
+from crossfade.execution.standing import is_entity_held, is_held
 from crossfade.execution.untracked import UntrackedWrites
 from crossfade.ledger.base import Ledger
 from crossfade.ledger.rows import Rows
@@ -34,9 +34,13 @@ from crossfade.model.intent import Doubt, Intent
 from crossfade.model.key import Key
 from crossfade.model.operation import MirrorWhen
 from crossfade.model.plan import KeyStanding, WritePlan, plan_write
+from crossfade.model.side import Side
 from crossfade.observability.events import ReplaySkipped, WorkerFailed, WriteUnknown
 from crossfade.observability.hooks import Hooks
 from crossfade.seams.bundle import Seams
+
+_Reply: TypeAlias = asyncio.Future[tuple[AnswerT, Side]]
+"""What the caller waits for: the authority's answer, and which side that was."""
 
 
 class Writer(Generic[AnswerT]):
@@ -59,7 +63,7 @@ class Writer(Generic[AnswerT]):
         self._node = node
         self._waiting = 0
         self._following = 0
-        self._alive: set[int] = set()
+        self._alive: dict[int, list[int]] = {}
         self.options = ExecutionOptions()
         self.untracked: UntrackedWrites | None = None
 
@@ -67,8 +71,8 @@ class Writer(Generic[AnswerT]):
         """Whether the intent's task runs in this process; the resolver leaves it alone."""
         return intent in self._alive
 
-    async def write(self, request: Request[AnswerT]) -> AnswerT:
-        """Carry out one write and return the authority's answer.
+    async def write(self, request: Request[AnswerT]) -> tuple[AnswerT, Side]:
+        """Carry out one write; returns the authority's answer and which side that was.
 
         The caller may be cancelled at any time: from the intent on, the write runs in a task of
         its own. Survives a crash at any point: the intent stays, and the resolver settles it.
@@ -85,7 +89,7 @@ class Writer(Generic[AnswerT]):
         plan = await self._planned(request, until)
         if not plan.tracked:
             return await self._write_untracked(request, plan)
-        reply: asyncio.Future[AnswerT] = asyncio.get_running_loop().create_future()
+        reply: _Reply[AnswerT] = asyncio.get_running_loop().create_future()
         self._seams.tasks.spawn(self._run(request, until, reply), name="write")
         return await reply
 
@@ -108,8 +112,11 @@ class Writer(Generic[AnswerT]):
     def _plan_now(self, request: Request[AnswerT]) -> tuple[WritePlan, str | None]:
         migration = self._ledger.migration
         entity = request.operation.entity
-        key = request.keys[0] if request.keys else None
-        held = is_held(self._ledger, entity, key)
+        if request.keys:
+            held = is_held(self._ledger, entity, request.keys[0])
+        else:
+            # A create makes a new key: the keys that are held are none of its business.
+            held = is_entity_held(self._ledger, entity)
         standing = KeyStanding.HELD if held else KeyStanding.UNSURE
         plan = plan_write(migration.stage, standing, retired=migration.retired)
         if held:
@@ -119,7 +126,9 @@ class Writer(Generic[AnswerT]):
             raise WritesHeldError(f"the stage is {migration.stage}", retry_after_seconds=30.0)
         return plan, reason
 
-    async def _write_untracked(self, request: Request[AnswerT], plan: WritePlan) -> AnswerT:
+    async def _write_untracked(
+        self, request: Request[AnswerT], plan: WritePlan
+    ) -> tuple[AnswerT, Side]:
         """A write without intent (off, retired); no await between the plan and the count."""
         if plan.authority is None or self.untracked is None:
             raise WritesHeldError("the node is not ready to write", retry_after_seconds=1.0)
@@ -130,7 +139,7 @@ class Writer(Generic[AnswerT]):
             raise _caller_error(error) from error
         if answer.ambiguous:
             self.untracked.doubt()
-        return answer
+        return answer, plan.authority
 
     async def _open(
         self, request: Request[AnswerT], until: float, mine: list[int]
@@ -151,15 +160,24 @@ class Writer(Generic[AnswerT]):
     def _open_alive(
         self, rows: Rows, request: WriteRequest, at: float, mine: list[int]
     ) -> OpenedIntent:
-        """Alive before anybody can see the intent: a resolver must never take it for orphaned."""
+        """Alive before anybody can see the intent: a resolver must never take it for orphaned.
+
+        A ledger may run a transition again, with other numbers: only the last run counts.
+        """
+        self._forget(mine)
         opened = open_intent(rows, request, at)
-        self._alive.add(opened.intent.id)
+        self._alive[opened.intent.id] = mine
         mine.append(opened.intent.id)
         return opened
 
-    async def _run(
-        self, request: Request[AnswerT], until: float, reply: "asyncio.Future[AnswerT]"
-    ) -> None:
+    def _forget(self, mine: list[int]) -> None:
+        """The write is no longer alive under the numbers that it noted."""
+        for intent in mine:
+            if self._alive.get(intent) is mine:
+                del self._alive[intent]
+        mine.clear()
+
+    async def _run(self, request: Request[AnswerT], until: float, reply: _Reply[AnswerT]) -> None:
         """The write from its intent on; nobody can cancel it."""
         mine: list[int] = []
         try:
@@ -170,14 +188,17 @@ class Writer(Generic[AnswerT]):
         except CrossfadeError as error:
             _fail(reply, error)
         except BaseException as error:
+            if mine and not reply.done():
+                operation = request.operation
+                self._hooks.emit(WriteUnknown(operation.entity, operation.name, mine[-1]))
             _fail(reply, OutcomeUnknownError("the write was interrupted; it may have happened."))
             self._hooks.emit(WorkerFailed("writer", type(error).__name__))
             raise
         finally:
-            self._alive.difference_update(mine)
+            self._forget(mine)
 
     async def _carry_out(
-        self, request: Request[AnswerT], opened: OpenedIntent, reply: "asyncio.Future[AnswerT]"
+        self, request: Request[AnswerT], opened: OpenedIntent, reply: _Reply[AnswerT]
     ) -> None:
         """Authority, then the rest: once the authority has answered, the caller gets that."""
         answer = await self._ask_authority(request, opened.intent)
@@ -195,14 +216,15 @@ class Writer(Generic[AnswerT]):
         request: Request[AnswerT],
         opened: OpenedIntent,
         answer: AnswerT,
-        reply: "asyncio.Future[AnswerT]",
+        reply: _Reply[AnswerT],
     ) -> None:
         """Answer to the caller and mirror, in the order that the operation asks for."""
         intent = await self._bound(opened.intent, answer)
         if request.operation.mirror_when is MirrorWhen.AFTER_ANSWER:
             self._reply(reply, opened, answer)
-        if intent.unbound and (answer.acknowledged or answer.failed):
-            # The authority may have made a record whose id is not known: the resolver looks.
+        if intent.unbound and not answer.refused:
+            # The authority may have made a record whose id is not known: the resolver looks. It
+            # does so after a redirect too, which is how forms answer to a create.
             await self._doubt(intent, Doubt.AUTHORITY)
         else:
             await self._follow(request, opened, intent, answer)
@@ -230,6 +252,8 @@ class Writer(Generic[AnswerT]):
         What the caller is told is true whether or not the ledger can be written: an intent that
         is left as it was stays open, and the resolver settles it.
         """
+        if sent:
+            self._hooks.emit(WriteUnknown(intent.entity, intent.operation, intent.id))
         try:
             if sent:
                 await self._doubt(intent, Doubt.AUTHORITY)
@@ -249,14 +273,16 @@ class Writer(Generic[AnswerT]):
         await self._seams.failpoint("writer.bound")
         return bound or intent
 
-    def _reply(
-        self, reply: "asyncio.Future[AnswerT]", opened: OpenedIntent, answer: AnswerT
-    ) -> None:
+    def _reply(self, reply: _Reply[AnswerT], opened: OpenedIntent, answer: AnswerT) -> None:
         """Answer the caller, once; "done" only if the route of the intent holds (rule 2)."""
-        if not self._route_holds(opened):
-            _fail(reply, OutcomeUnknownError("the authority changed while the write was made."))
-        elif not reply.done():
-            reply.set_result(answer)
+        if reply.done():
+            return
+        intent = opened.intent
+        if self._route_holds(opened):
+            reply.set_result((answer, intent.authority))
+            return
+        self._hooks.emit(WriteUnknown(intent.entity, intent.operation, intent.id))
+        _fail(reply, OutcomeUnknownError("the authority changed while the write was made."))
 
     def _route_holds(self, opened: OpenedIntent) -> bool:
         """Whether the authority was the same one all the time since the intent was opened.
@@ -333,8 +359,6 @@ class Writer(Generic[AnswerT]):
 
     async def _doubt(self, intent: Intent, doubt: Doubt) -> None:
         await self._ledger.transact(partial(doubt_intent, intent_id=intent.id, doubt=doubt))
-        if doubt is Doubt.AUTHORITY:
-            self._hooks.emit(WriteUnknown(intent.entity, intent.operation, intent.id))
 
 
 def _caller_error(error: CallFailedError) -> CrossfadeError:
@@ -343,7 +367,7 @@ def _caller_error(error: CallFailedError) -> CrossfadeError:
     return UpstreamFailedError(f"{error} Nothing was written.")
 
 
-def _fail(reply: "asyncio.Future[AnswerT]", error: CrossfadeError) -> None:
+def _fail(reply: _Reply[AnswerT], error: CrossfadeError) -> None:
     """Raise in the caller, if it is still there; nobody is told of an error that nobody awaits."""
     if not reply.done():
         reply.set_exception(error)

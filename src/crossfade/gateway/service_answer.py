@@ -45,6 +45,11 @@ class ServiceAnswer:
         return self.status >= HTTPStatus.INTERNAL_SERVER_ERROR
 
     @property
+    def refused(self) -> bool:
+        """Whether the side says that it did not do what was asked (4xx)."""
+        return HTTPStatus.BAD_REQUEST <= self.status < HTTPStatus.INTERNAL_SERVER_ERROR
+
+    @property
     def ambiguous(self) -> bool:
         """Whether an intermediary may have made this answer (502, 504)."""
         return self.status in _INTERMEDIARY

@@ -176,6 +176,16 @@ class SideReturned(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class StoreForgot(Event):
+    """A database lost what it knew of the migration: nothing that was copied counts any more."""
+
+    database: str
+    side: str
+    sweeps_paused: bool
+    """Whether it is the authority's: a sweep would delete from the mirror what it lacks."""
+
+
+@dataclass(frozen=True, slots=True)
 class LedgerFailed(Event):
     """The ledger could not commit; writes are refused until it can."""
 

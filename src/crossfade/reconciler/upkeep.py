@@ -3,10 +3,12 @@
 from collections.abc import Awaitable, Callable
 from functools import partial
 
+from crossfade.convergence.forgotten_store import ForgottenStores
 from crossfade.convergence.sides import Sides
 from crossfade.errors import ForeignLedgerError, StoreUnreachableError
 from crossfade.ledger.base import Ledger
 from crossfade.ledger.rows import RowsQueries
+from crossfade.ledger.transitions.flips import confirm_epoch
 from crossfade.ledger.transitions.held import note_nothing_held, take_back
 from crossfade.ledger.transitions.keys import forget_clean_keys
 from crossfade.ledger.transitions.moves import Decision
@@ -33,6 +35,7 @@ class Upkeep:
         self._seams = seams
         self._options = options
         self._returned = ReturnedSide(ledger, sides)
+        self._forgotten = ForgottenStores(ledger, hooks, seams.clock)
 
     async def step(self) -> list[str]:
         """Look after everything once; returns what failed, in words."""
@@ -88,6 +91,9 @@ class Upkeep:
     async def raise_lagging_epochs(self) -> None:
         """Raise a store's epoch that lags behind the ledger's, never above it.
 
+        One that lags further than can be explained lost what was copied into it, which is voided
+        first.
+
         Raises:
             StoreUnreachableError: a database does not answer; the others were looked after.
 
@@ -102,18 +108,24 @@ class Upkeep:
             raise unreachable
 
     async def _raise_side(self, side: Side) -> None:
+        epoch = self._ledger.migration.epoch
         for database in self._sides.databases[side]:
             migration = self._ledger.migration
             if not migration.copies_allowed or migration.lost_side is side:
                 return
             found = await database.epoch()
-            if found is not None and found.epoch >= migration.epoch:
+            await self._forgotten.check(side, database.name, found)
+            identity = self._ledger.identity
+            wanted = StoreEpoch(identity.ledger_id, identity.incarnation, migration.epoch)
+            if found is not None and _holds(found, wanted):
                 continue
             if self._ledger.migration.flip is not None:
                 return
-            identity = self._ledger.identity
-            wanted = StoreEpoch(identity.ledger_id, identity.incarnation, migration.epoch)
+            # Crash here: what the database had is void; its epoch is raised by the next one.
+            await self._seams.failpoint("upkeep.lagging")
             await database.raise_epoch(wanted)
+        if self._ledger.migration.confirmed(side) < epoch:
+            await self._ledger.transact(partial(confirm_epoch, side=side, epoch=epoch))
 
     async def note_nothing_held(self) -> None:
         """Reads stop asking for held keys once there is none."""
@@ -134,6 +146,11 @@ class Upkeep:
             if self._ledger.look(partial(_has_forgettable, entity=name, least=least)):
                 limit = self._options.forget_rows_max
                 await self._ledger.transact(partial(forget_clean_keys, entity=name, limit=limit))
+
+
+def _holds(found: StoreEpoch, wanted: StoreEpoch) -> bool:
+    """Whether a row of our own ledger needs no raising; an older incarnation's does."""
+    return found.epoch >= wanted.epoch and found.incarnation == wanted.incarnation
 
 
 def _has_forgettable(rows: RowsQueries, entity: str, least: int) -> bool:

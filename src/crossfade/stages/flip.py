@@ -62,7 +62,11 @@ class _Change:
     """The flip row, from when the transaction that makes it was run."""
 
     def begin(self, rows: Rows, transition: Callable[[Rows], Flip]) -> Flip:
-        """Run the transaction that makes the row; whoever asked may be gone when it is run."""
+        """Run the transaction that makes the row; whoever asked may be gone when it is run.
+
+        A ledger may run it again, and that run may be refused: what the first made is no row.
+        """
+        self.flip = None
         self.flip = transition(rows)
         return self.flip
 

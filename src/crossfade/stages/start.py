@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from crossfade.convergence.forgotten_store import ForgottenStores
 from crossfade.convergence.sides import Sides
 from crossfade.errors import ForeignLedgerError, StoreError
 from crossfade.ledger.base import Ledger
@@ -11,9 +12,11 @@ from crossfade.ledger.rows import Rows
 from crossfade.ledger.transitions.chunks import declare_entity
 from crossfade.ledger.transitions.moves import note_untracked_writes
 from crossfade.model.migration_state import MigrationState
+from crossfade.model.side import Side
 from crossfade.model.stage import Stage
 from crossfade.observability.events import WorkerFailed
 from crossfade.observability.hooks import Hooks
+from crossfade.seams.clock import Clock, SystemClock
 from crossfade.store.base import FencedDatabase, StoreEpoch
 
 _EPOCHS_AHEAD_MAX = 2
@@ -24,12 +27,18 @@ class NodeStart:
     """The checks and repairs at the start of a node; each may be repeated."""
 
     def __init__(
-        self, ledger: Ledger, sides: Sides, hooks: Hooks, store_seconds_max: float
+        self,
+        ledger: Ledger,
+        sides: Sides,
+        hooks: Hooks,
+        store_seconds_max: float,
+        clock: Clock | None = None,
     ) -> None:
         self._ledger = ledger
         self._sides = sides
         self._hooks = hooks
         self._store_seconds_max = store_seconds_max
+        self._forgotten = ForgottenStores(ledger, hooks, clock or SystemClock())
 
     async def declare_entities(self) -> tuple[str, ...]:
         """Make the definition's entities known; returns those that need a new sweep (rule 12)."""
@@ -61,17 +70,24 @@ class NodeStart:
 
         """
         sequence = await self._ledger.transact(lambda rows: rows.next_sequence())
-        free = []
-        for databases in self._sides.databases.values():
+        lost_side = self._ledger.migration.lost_side
+        known: list[tuple[Side, FencedDatabase, StoreEpoch | None]] = []
+        for side, databases in self._sides.databases.items():
             for database in databases:
                 with self._told(database):
                     async with asyncio.timeout(self._store_seconds_max):
-                        if await self._is_free(database, sequence):
-                            free.append(database)
+                        found = await self._own_epoch(database, sequence)
+                        known.append((side, database, found))
+        # What a lost side remembers says how old its data is: upkeep takes it back.
+        known = [one for one in known if one[0] is not lost_side]
+        free = [database for _, database, found in known if found is None]
         # Only now: a ledger that is refused by one store must not have taken another.
         if free:
             names = [database.name for database in free]
             await self._ledger.transact(lambda rows: rows.set_document("stores", "taken", names))
+        for side, database, found in known:
+            await self._forgotten.check(side, database.name, found)
+        # Crash here: what they had is void, so they may be taken as if they were new.
         for database in free:
             with self._told(database):
                 async with asyncio.timeout(self._store_seconds_max):
@@ -91,12 +107,12 @@ class NodeStart:
         epoch = self._ledger.migration.epoch
         await database.raise_epoch(StoreEpoch(identity.ledger_id, identity.incarnation, epoch))
 
-    async def _is_free(self, database: FencedDatabase, sequence: int) -> bool:
-        """Whether no ledger has the database yet; raises where another one has."""
+    async def _own_epoch(self, database: FencedDatabase, sequence: int) -> StoreEpoch | None:
+        """The epoch row, None where no ledger has one; raises where another ledger has."""
         found = await database.epoch()
         migration = self._ledger.migration
         if found is None:
-            return True
+            return None
         problem = self._problem(found, migration)
         if problem is None and await database.highest_token() > sequence:
             problem = (
@@ -107,7 +123,7 @@ class NodeStart:
                 f"{database.name} is fenced by another state of the ledger: {problem}. "
                 "Bring the right ledger back, or run `crossfade ledger adopt`."
             )
-        return False
+        return found
 
     def _problem(self, found: StoreEpoch, migration: MigrationState) -> str | None:
         identity = self._ledger.identity

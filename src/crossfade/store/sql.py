@@ -21,8 +21,24 @@ __all__ = ["SqlDatabase", "SqlDatabases", "SqlOptions", "SqlStore", "open_sql_st
 class SqlDatabases:
     """The databases of one migration in this process: each URL is opened once."""
 
-    def __init__(self, migration: str, options: SqlOptions | None = None) -> None:
+    def __init__(
+        self,
+        migration: str,
+        options: SqlOptions | None = None,
+        *,
+        ledger: tuple[str, int] | None = None,
+    ) -> None:
+        """Open nothing.
+
+        Args:
+            migration: the migration's name.
+            options: limits.
+            ledger: id and incarnation of the ledger that this process serves: puts into a
+                database of another one are refused from the first. None: nobody has said yet.
+
+        """
         self._migration = migration
+        self._ledger = ledger
         self._options = options
         self._by_url: dict[str, SqlDatabase] = {}
 
@@ -36,6 +52,7 @@ class SqlDatabases:
         database = self._by_url.get(url)
         if database is None:
             database = SqlDatabase(url, migration=self._migration, options=self._options)
+            database.ledger = self._ledger
             self._by_url[url] = database
         return database
 

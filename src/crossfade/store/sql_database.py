@@ -16,8 +16,8 @@ Result = TypeVar("Result")
 class SqlDatabase:
     """A `FencedDatabase`; the stores of all entities in one database share it.
 
-    Making one opens nothing. Whoever raises or adopts an epoch through it has said which ledger
-    this process serves; from then on its stores refuse puts into a database of another ledger.
+    Making one opens nothing. Once it is known which ledger this process serves (`SqlDatabases`,
+    or whoever raises or adopts an epoch), its stores refuse puts into another ledger's database.
 
     Raises:
         ConfigurationError: the URL names no database that this release knows.

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from crossfade.convergence.key_scan import OneSidedWalk, PairedPages, in_order
+from crossfade.convergence.key_scan import OneSidedWalk, PairedPages, in_order, itself
 from crossfade.model.key import EVERY_KEY, Key, KeyRange
 from crossfade.store.base import Record, Store
 from crossfade.verification.sampler import Sampler
@@ -69,16 +69,21 @@ class _SampledPages:
         self._sides = (authority, mirror)
         self._sampler = sampler
         self._pages = PairedPages(
-            authority.keys_in_range, mirror.keys_in_range, range_, rows_max, _itself
+            authority.keys_in_range, mirror.keys_in_range, range_, rows_max, itself
         )
+        self._unread: Sequence[Key] | None = None
+        """Keys of a page whose records could not all be read: they come first."""
 
     async def next_page(self) -> Sequence[RecordPair] | None:
         """See `RecordPages`."""
-        page = await self._pages.next_page()
-        if page is None:
-            return None
-        keys = sorted({*page.authority, *page.mirror})
-        return await _read_each(*self._sides, [key for key in keys if self._sampler.includes(key)])
+        if self._unread is None:
+            page = await self._pages.next_page()
+            if page is None:
+                return None
+            self._unread = sorted({*page.authority, *page.mirror})
+        pairs = await _read_sampled(*self._sides, self._unread, self._sampler)
+        self._unread = None
+        return pairs
 
 
 class _UnorderedPages:
@@ -90,27 +95,36 @@ class _UnorderedPages:
         self._sampler = sampler
         self._left: KeyRange | None = EVERY_KEY
         self._extra = OneSidedWalk(mirror, authority, rows_max)
+        self._unread: Sequence[Key] | None = None
+        """Keys of a page whose records could not all be read: they come first."""
 
     async def next_page(self) -> Sequence[RecordPair] | None:
         """See `RecordPages`."""
-        if self._left is not None:
-            keys = await self._sides[0].keys_in_range(self._left, self._rows_max)
-            self._left = KeyRange(keys[-1], None) if len(keys) >= self._rows_max else None
-        else:
-            extra = await self._extra.next_page()
-            if extra is None:
+        if self._unread is None:
+            self._unread = await self._next_keys()
+            if self._unread is None:
                 return None
-            keys = extra
-        return await _read_each(*self._sides, [key for key in keys if self._sampler.includes(key)])
+        pairs = await _read_sampled(*self._sides, self._unread, self._sampler)
+        self._unread = None
+        return pairs
+
+    async def _next_keys(self) -> Sequence[Key] | None:
+        if self._left is None:
+            return await self._extra.next_page()
+        keys = await self._sides[0].keys_in_range(self._left, self._rows_max)
+        self._left = KeyRange(keys[-1], None) if len(keys) >= self._rows_max else None
+        return keys
 
 
-async def _read_each(authority: Store, mirror: Store, keys: Sequence[Key]) -> list[RecordPair]:
-    return [RecordPair(key, await authority.read(key), await mirror.read(key)) for key in keys]
+async def _read_sampled(
+    authority: Store, mirror: Store, keys: Sequence[Key], sampler: Sampler
+) -> list[RecordPair]:
+    return [
+        RecordPair(key, await authority.read(key), await mirror.read(key))
+        for key in keys
+        if sampler.includes(key)
+    ]
 
 
 def _key_of(item: tuple[Key, Record]) -> Key:
     return item[0]
-
-
-def _itself(key: Key) -> Key:
-    return key

@@ -1,10 +1,7 @@
 """Which keys belong to a share of the keys: sticky, so that a larger share holds a smaller one."""
 
-import xxhash
-
-from crossfade.model.key import Key, encode_key
-
-_RANGE = 1 << 64
+from crossfade.convergence.share import in_share
+from crossfade.model.key import Key
 
 
 class Sampler:
@@ -24,14 +21,13 @@ class Sampler:
         if not 0 < fraction <= 1:
             raise ValueError(f"{fraction} is no share of the keys: give a number above 0, up to 1")
         self._entity = entity
-        self._below = int(fraction * _RANGE)
+        self._fraction = fraction
 
     @property
     def everything(self) -> bool:
         """Whether every key is in the share."""
-        return self._below >= _RANGE
+        return self._fraction >= 1
 
     def includes(self, key: Key) -> bool:
         """Whether the key is in the share."""
-        text = f"{self._entity}:{encode_key(key)}"
-        return xxhash.xxh3_64_intdigest(text.encode()) < self._below
+        return in_share(self._entity, key, self._fraction)

@@ -38,7 +38,7 @@ def away(shop: Shop, side: str) -> Iterator[None]:
 
 def refused(ended: Ended, words: str) -> None:
     """The command said no, and why."""
-    assert (ended.code, words in ended.error + ended.out) == (5, True), ended
+    assert (ended.code, words in ended.err + ended.out) == (5, True), ended
 
 
 def test_the_status_tells_what_does_not_answer_and_suggests_no_move(open_shop: Shop) -> None:

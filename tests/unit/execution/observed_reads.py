@@ -57,6 +57,7 @@ class FakeAnswer:
 
     acknowledged = True
     failed = False
+    refused = False
     ambiguous = False
 
     def observed(self) -> Observed | None:

@@ -15,7 +15,7 @@ from crossfade.errors import (
 )
 from crossfade.model.store_description import SqlTable
 from crossfade.store.base import PutStatus, StoreEpoch
-from crossfade.store.sql import SqlDatabase, SqlOptions
+from crossfade.store.sql import SqlDatabase, SqlDatabases, SqlOptions, open_sql_store
 from crossfade.store.sqlite_dialect import SqliteDialect
 from tests.unit.store.sqlite_files import FENCE, opened_database, opened_store, run
 
@@ -96,6 +96,19 @@ async def test_a_commit_that_fails_otherwise_has_an_unknown_outcome(
         assert "hunter2" not in str(caught.value)
         assert isinstance(caught.value.__cause__, sqlite3.OperationalError)
         assert (await store.put((1,), {"Name": "a"}, FENCE)).status is PutStatus.OK
+
+
+async def test_a_process_that_names_its_ledger_puts_into_no_other_one_s(thing: SqlTable) -> None:
+    """Also where the database was down when the process began, so that it raised no epoch."""
+    async with opened_database(Path(thing.url)):
+        ours = SqlDatabases("shop", ledger=("ledger-2", 1))
+        store = await open_sql_store(thing, entity="thing", database=ours.at(thing.url))
+
+        result = await store.put((1,), {"Name": "a"}, FENCE)
+
+        assert result.status is PutStatus.FENCED_EPOCH
+        assert await store.read((1,)) is None
+        await ours.close()
 
 
 async def test_a_file_that_vanished_is_unreachable(thing: SqlTable, tmp_path: Path) -> None:

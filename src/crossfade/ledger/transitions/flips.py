@@ -234,7 +234,8 @@ def _hold_keys_at_risk(rows: Rows, dead: Side) -> int:
     """
     held = 0
     for name in entities_held_whole(rows):
-        rows.set_entity(replace(rows.entity(name), held_authority=dead))
+        entity = rows.entity(name)
+        rows.set_entity(replace(entity, held_authority=entity.held_authority or dead))
     after = 0
     while True:
         page = rows.dirty_keys(None, _KEYS_AT_ONCE, after=after)
@@ -243,4 +244,5 @@ def _hold_keys_at_risk(rows: Rows, dead: Side) -> int:
         after = page[-1].seq
         held += len(page)
         for state in page:
-            rows.set_key(structs.replace(state, held_authority=dead, lease=None))
+            holder = state.held_authority or dead
+            rows.set_key(structs.replace(state, held_authority=holder, lease=None))

@@ -10,7 +10,8 @@ from crossfade.ledger.rows import Rows
 from crossfade.model.coverage import covers
 from crossfade.model.intent import Doubt, Intent
 from crossfade.model.key import Key
-from crossfade.model.key_state import DirtyReason, closed, opened, touched
+from crossfade.model.key_state import DirtyReason, KeyState, closed, opened, touched
+from crossfade.model.side import Side
 from crossfade.model.stage import STAGE_RULES, WriteMode
 
 HOLD_RETRY_SECONDS = 1.0
@@ -50,6 +51,8 @@ def open_intent(rows: Rows, request: WriteRequest, at: float) -> OpenedIntent:
 
     """
     migration = rows.migration()
+    if migration.retired:
+        raise WritesHeldError("the migration was retired just now", HOLD_RETRY_SECONDS)
     if STAGE_RULES[migration.stage].writes is not WriteMode.TRACKED:
         raise WritesHeldError(f"the stage is {migration.stage}", HOLD_RETRY_SECONDS)
     held = migration.hold_for(request.entity, request.keys)
@@ -85,16 +88,36 @@ def open_intent(rows: Rows, request: WriteRequest, at: float) -> OpenedIntent:
 
 
 def bind_intent(rows: Rows, intent_id: int, key: Key, at: float) -> Intent | None:
-    """The authority made the id of a create: the intent now has its key. None: it was settled."""
+    """The authority made the id of a create: the intent now has its key. None: it was settled.
+
+    A forced roll-back holds every key that is open at that moment; it cannot know this one. It is
+    held now, unless the side that answers has taken a write of it since: that one was promised.
+    """
     intent = rows.intent(intent_id)
     if intent is None or not intent.unbound:
         return intent
     entity = rows.entity(intent.entity)
     rows.set_entity(replace(entity, unbound_creates=entity.unbound_creates - 1))
-    rows.set_key(opened(rows.key(intent.entity, key), rows.next_sequence(), at))
+    before = rows.key(intent.entity, key)
+    state = opened(before, rows.next_sequence(), at)
+    if before.held_authority is not None:
+        # Two records of one id, if the other side made one: no lease may choose between them.
+        contested = before.held_authority is not intent.authority
+        state = structs.replace(state, releasing=before.releasing or contested)
+    elif intent.authority is not rows.migration().authority and not before.dirty:
+        state = _held(rows, state, intent.authority)
+    rows.set_key(state)
     intent = structs.replace(intent, keys=(key,), unbound=False)
     rows.set_intent(intent)
     return intent
+
+
+def _held(rows: Rows, state: KeyState, authority: Side) -> KeyState:
+    """The key's newest value is on a side that has lost its authority."""
+    migration = rows.migration()
+    if not migration.holds_keys:
+        rows.set_migration(replace(migration, holds_keys=True))
+    return structs.replace(state, held_authority=authority, lease=None)
 
 
 def doubt_intent(rows: Rows, intent_id: int, doubt: Doubt) -> None:

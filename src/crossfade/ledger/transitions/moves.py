@@ -145,13 +145,13 @@ def audit(rows: Rows, decision: Decision, action: str, detail: dict[str, object]
 def _entered_off(rows: Rows, moved: MigrationState) -> MigrationState:
     """What entering `off` adds: coverage void, barrier up; a barrier under way is dropped.
 
-    A dropped barrier may still raise the mirror's epoch later: the ledger's goes past it.
+    A dropped barrier, or its undo, may still raise the mirror's epoch: the ledger's goes past both.
     """
     flip = moved.flip
     if flip is not None and flip.kind is not FlipKind.BARRIER:
         raise GateError("the epoch is changing now. Try again in a moment.")
     if flip is not None:
-        moved = replace(moved, flip=None, epoch=moved.epoch + 1)
+        moved = replace(moved, flip=None, epoch=moved.epoch + 2)
     _begin_generations(rows)
     return replace(moved, barrier_passed=False, untracked_served=True)
 
