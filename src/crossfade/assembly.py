@@ -19,13 +19,13 @@ from crossfade.errors import (
 )
 from crossfade.execution.canary import Canary
 from crossfade.execution.comparing import ReadComparer
+from crossfade.execution.failures import Failures
 from crossfade.execution.observations import Observations
 from crossfade.execution.reader import Reader
 from crossfade.execution.replaying import Replaying
 from crossfade.execution.untracked import UntrackedWrites
 from crossfade.execution.writer import Writer
 from crossfade.gateway.app import GatewayParts, MigrationApp
-from crossfade.gateway.failures import Failures
 from crossfade.gateway.forwarding import Forwarder
 from crossfade.gateway.http_upstream import HttpUpstream
 from crossfade.gateway.routes import Routes
@@ -280,7 +280,7 @@ def _wire(migration: Migration, config: Config, opened: _Opened, dead_nodes: boo
     flipper.is_alive = writer.is_alive
     barrier = Barrier(ledger, untracked, epochs, hooks, seams)
     services = _services(migration, config, seams)
-    failures = Failures()
+    failures = observations.failures
     gatherer = EvidenceGatherer(
         ledger=ledger, sides=sides, operations=migration.operations, convergence=convergence,
         service_answers=partial(_accepts_connections, migration), seams=seams,

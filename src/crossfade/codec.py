@@ -10,7 +10,6 @@ from crossfade.errors import CrossfadeError
 _DECODER = msgspec.json.Decoder()
 _EXACT_DECODER = msgspec.json.Decoder(float_hook=Decimal)
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
-_STABLE_ENCODER = msgspec.json.Encoder(decimal_format="number", order="sorted")
 
 
 class CodecError(CrossfadeError):
@@ -21,14 +20,6 @@ def encode(value: object) -> bytes:
     """Compact JSON; decimals become exact numbers, bytes base64 text."""
     try:
         return _ENCODER.encode(value)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise CodecError(f"cannot be written as JSON: {error}.") from error
-
-
-def encode_stable(value: object) -> bytes:
-    """Like `encode`, with the keys sorted: equal values give equal bytes."""
-    try:
-        return _STABLE_ENCODER.encode(value)
     except (TypeError, ValueError, RecursionError) as error:
         raise CodecError(f"cannot be written as JSON: {error}.") from error
 

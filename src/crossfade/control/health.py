@@ -7,7 +7,7 @@ from crossfade.control.documents import Document
 from crossfade.control.next_steps import next_steps
 from crossfade.control.standing import Standing
 from crossfade.errors import LedgerError
-from crossfade.gateway.failures import Failures
+from crossfade.execution.failures import Failures
 from crossfade.ledger.base import Ledger
 from crossfade.observability.recent import RecentFailures
 from crossfade.stages.evidence import EvidenceGatherer

@@ -6,14 +6,13 @@ from functools import partial
 from crossfade.convergence.converge import Effect
 from crossfade.errors import LedgerUnavailableError
 from crossfade.execution.comparison_options import ComparisonOptions
+from crossfade.execution.failures import Failures
 from crossfade.ledger.base import Ledger
 from crossfade.ledger.rows import RowsView
 from crossfade.ledger.transitions.observations import (
-    clear_observations,
     merge_observations,
     mismatch_groups,
     resolve_group,
-    resolve_operation,
 )
 from crossfade.model.comparison import (
     UNAVAILABLE,
@@ -40,7 +39,12 @@ from crossfade.model.operation import Operation
 from crossfade.model.redaction import short_hash
 from crossfade.model.side import Side
 from crossfade.model.stage import Stage
-from crossfade.observability.events import ComparisonSkipped, MismatchFound, ReplayRefused
+from crossfade.observability.events import (
+    ComparisonSkipped,
+    MismatchFound,
+    ReplayRefused,
+    WorkerFailed,
+)
 from crossfade.observability.hooks import Hooks
 from crossfade.seams.clock import Clock
 
@@ -66,6 +70,8 @@ class Observations:
         self._clock = clock
         self._options = options
         self._stage = ledger.migration.stage
+        self.failures = Failures(ledger)
+        """Failed answers, kept along with the rest."""
         self._operations: dict[str, ObservedOperation] = {}
         self._groups: dict[str, MismatchGroup] = {}
         self._known: dict[str, bool] = {}
@@ -155,14 +161,18 @@ class Observations:
     # Keeping it; called by workers and by operators.
 
     async def run(self) -> None:
-        """Flush again and again until cancelled; a ledger that cannot write loses nothing yet."""
+        """Flush again and again until cancelled; a failure is told, and tried again."""
         while True:
             await self._clock.sleep(self._options.flush_seconds)
             try:
                 await self.flush()
             except LedgerUnavailableError:
-                # What was found is kept in memory, added up, and flushed when the ledger can.
+                # Told by the ledger. What was found is kept in memory, added up, and flushed when
+                # the ledger can.
                 continue
+            except Exception as error:  # noqa: BLE001 - told as an event, never the end of the worker
+                reason = f"{type(error).__name__}: {error}"
+                self._hooks.emit(WorkerFailed("observations", reason))
 
     async def flush(self) -> None:
         """Add what was found to the ledger; what cannot be written is kept for the next time.
@@ -171,6 +181,7 @@ class Observations:
             LedgerUnavailableError: nothing was written.
 
         """
+        await self.failures.flush()
         delta = self._taken()
         if not delta:
             return
@@ -196,22 +207,6 @@ class Observations:
         if resolved:
             self._known[fingerprint] = False
         return resolved
-
-    async def resolve_operation(self, operation: str) -> int:
-        """The same for everything found of one operation; returns how many groups were open."""
-        await self.flush()
-        at = self._clock.now().timestamp()
-        resolve = partial(resolve_operation, operation=operation, at=at)
-        resolved = await self._ledger.transact(resolve)
-        self.load()
-        return resolved
-
-    async def clear(self, operation: str | None = None) -> None:
-        """Forget everything found of one operation, or of all."""
-        await self.flush()
-        await self._ledger.transact(partial(clear_observations, operation=operation))
-        self._known.clear()
-        self.load()
 
     def _count(self, operation: Operation, counts: OperationCounts) -> None:
         self._drop_what_off_found()

@@ -10,7 +10,7 @@ from crossfade.execution.options import ExecutionOptions
 from crossfade.execution.standing import Standing, is_held, look_at, look_at_entity
 from crossfade.ledger.base import Ledger
 from crossfade.model.key import Key
-from crossfade.model.plan import KeyStanding, ReadPlan, Recheck, plan_read
+from crossfade.model.plan import KeyStanding, ReadPlan, plan_read
 from crossfade.model.side import Side
 from crossfade.observability.events import CanaryFellBack
 from crossfade.observability.hooks import Hooks
@@ -51,7 +51,7 @@ class Reader(Generic[AnswerT]):
             return None
         before = look_at(self._ledger, entity, key)
         plan = plan_read(self._ledger.migration.stage, before.standing, canary=True)
-        if plan.recheck is not Recheck.KEY or plan.serve is None:
+        if not plan.canary or plan.serve is None:
             return None
         try:
             answer = await request.call(plan.serve, SERVE)

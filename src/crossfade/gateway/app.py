@@ -12,10 +12,10 @@ from crossfade.errors import (
     WritesHeldError,
 )
 from crossfade.execution.calls import Request
+from crossfade.execution.failures import Failures
 from crossfade.execution.reader import Reader
 from crossfade.execution.writer import Writer
-from crossfade.gateway.failures import Failures
-from crossfade.gateway.forwarding import send_answer
+from crossfade.gateway.forwarding import SAFE_METHODS, send_answer
 from crossfade.gateway.headers import Framing, RequestHead
 from crossfade.gateway.operation_keys import KeyUnreadableError, key_of
 from crossfade.gateway.options import GatewayOptions
@@ -34,10 +34,17 @@ from crossfade.model.migration_state import MigrationState
 from crossfade.model.operation import Operation
 from crossfade.model.plan import OperationKind
 from crossfade.model.side import Side
-from crossfade.model.stage import Stage
+from crossfade.model.stage import STAGE_RULES, Stage, WriteMode
 
 STAGE_HEADER = b"X-Crossfade-Stage"
 SIDE_HEADER = b"X-Crossfade-Side"
+UNDECLARED = Problem(
+    status=405,
+    name="undeclared-method",
+    title="Method not declared",
+    detail="This path is part of the migration, the method is not: the write would be seen by "
+    "nobody. Declare it as an operation of the migration. Nothing was changed.",
+)
 STAGE_LINES = {stage: (STAGE_HEADER, stage.value.encode("ascii")) for stage in Stage}
 SIDE_LINES = {side: (SIDE_HEADER, side.value.encode("ascii")) for side in Side}
 
@@ -81,7 +88,7 @@ class MigrationApp:
             await send_problem(send, error.problem, self._stage_header())
             return
         if matched is None:
-            await passing.forward(request, head, send, self._stage_header())
+            await self._pass(request, head, send)
             return
         calls = ServiceCalls(self._services, request, head, matched.operation, self._options)
         calls.key_types = self._key_types[matched.operation.entity]
@@ -97,6 +104,26 @@ class MigrationApp:
             await send_problem(send, problem_of(error), self._stage_header())
         finally:
             await calls.aclose()
+
+    async def _pass(self, request: GatewayRequest, head: RequestHead, send: Send) -> None:
+        """What is not declared goes to legacy untouched, unless it would write a declared thing.
+
+        From the moment on at which writes are tracked, one that is not would change a key that
+        the ledger vouches for.
+        """
+        extra = self._stage_header()
+        tracked = STAGE_RULES[self._migration().stage].writes is not WriteMode.UNTRACKED
+        if tracked and request.method not in SAFE_METHODS:
+            try:
+                declared = self._routes.methods_at(request.path)
+            except RequestRefusedError as error:
+                await send_problem(send, error.problem, extra)
+                return
+            if declared:
+                allow = (b"Allow", ", ".join(declared).encode("ascii"))
+                await send_problem(send, UNDECLARED, [*extra, allow])
+                return
+        await self._services[Side.LEGACY].forwarder.forward(request, head, send, extra)
 
     async def _carry_out(
         self,
@@ -115,7 +142,8 @@ class MigrationApp:
         try:
             key = key_of(operation, matched.parameters, request.query, calls.key_types)
         except KeyUnreadableError:
-            if operation.kind is OperationKind.WRITE:
+            # While keys are held nobody can tell whether this one is: a service may read it.
+            if operation.kind is OperationKind.WRITE or self._migration().holds_keys:
                 raise
             key = None
         keys = (key,) if key is not None else ()
@@ -123,11 +151,12 @@ class MigrationApp:
         if operation.kind is OperationKind.READ:
             answer, side = await self._reader.read(asked)
         else:
-            answer, side = await self._writer.write(asked), self._migration().authority
-        if answer.failed:
-            self._failures.note(self._migration().decision)
+            answer, side = await self._writer.write(asked)
+        decision = self._migration().decision
         extra = [*self._stage_header(), SIDE_LINES[side]]
-        await send_answer(answer, request, send, extra)
+        cut = await send_answer(answer, request, send, extra)
+        if answer.failed or cut is not None:
+            self._failures.note(decision)
 
     def _stage_header(self) -> list[Header]:
         return [STAGE_LINES[self._migration().stage]]

@@ -91,6 +91,23 @@ class Routes(Generic[T]):
             self._check_other_readings(method, path, matched)
         return matched
 
+    def methods_at(self, path: bytes) -> tuple[str, ...]:
+        """The methods that are declared for a raw path, in any way in which a service may read it.
+
+        Raises:
+            RequestRefusedError: 400, for a path that holds what is not valid UTF-8 text.
+
+        """
+        readings = {tuple(map(unquote_to_bytes, path.split(b"/")[1:]))}
+        if _READ_DIFFERENTLY.search(path):
+            readings.update(segments for segments, _ in _other_readings(path))
+        methods = {method for method, _ in self._routes}
+        return tuple(
+            method
+            for method in sorted(methods)
+            if any(self._find(method, segments) for segments in readings)
+        )
+
     def _find(self, method: str, segments: Segments) -> Matched[T] | None:
         matched = self._find_exactly(method, segments)
         if matched is None:

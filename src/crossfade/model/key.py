@@ -18,11 +18,6 @@ def encode_key(key: Key) -> str:
     return _ENCODER.encode(key)
 
 
-def decode_key(text: str) -> Key:
-    """The key of a text that `encode_key` made."""
-    return tuple(json.loads(text))
-
-
 @dataclass(frozen=True, slots=True)
 class KeyRange:
     """Keys above `lower` up to and including `upper`; None is no bound.

@@ -18,7 +18,6 @@ class DirtyReason(StrEnum):
     DIFFERENCE = "difference"
     EXTRA = "extra"
     REPAIR = "repair"
-    PARENT = "parent"
     UNBOUND = "unbound"
     CONVERGE = "converge"
 

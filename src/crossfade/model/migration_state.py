@@ -15,7 +15,6 @@ class FlipKind(StrEnum):
     FLIP = "flip"
     BARRIER = "barrier"
     FORCED = "forced"
-    RECOVERY = "recovery"
 
 
 class FlipPhase(StrEnum):
@@ -37,7 +36,7 @@ class Flip:
     kind: FlipKind
     phase: FlipPhase
     wanted: Stage
-    """The stage that the commit brings; the present one for a barrier or a recovery."""
+    """The stage that the commit brings; the present one for a barrier."""
     epoch: int
     """The ledger's epoch when the change began."""
     reason: str = ""

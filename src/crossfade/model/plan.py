@@ -22,24 +22,16 @@ class KeyStanding(Enum):
     HELD = "newest value on a side that does not answer"
 
 
-class Recheck(Enum):
-    """What must be unchanged when the answer comes back, or the read is routed again (rule 11)."""
-
-    NOTHING = "the read is refused"
-    ROUTE = "epoch, authority and hold of the key"
-    KEY = "sequence number and coverage of the key"
-
-
 @dataclass(frozen=True, slots=True)
 class ReadPlan:
     """Who serves a read; None refuses it."""
 
     serve: Side | None
-    recheck: Recheck
     compare: bool = False
     """Whether the other side may be asked too, off the reply path."""
-    fall_back: Side | None = None
-    """Who is asked when the serving side fails or the recheck does not hold."""
+    canary: bool = False
+    """Whether the key must still agree, untouched, when the answer comes back; else the authority
+    is asked (rule 11). An authority's own answer needs the same epoch and authority."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +45,17 @@ class WritePlan:
 
 
 READ_PLANS = {
-    Stage.OFF: ReadPlan(Side.LEGACY, Recheck.ROUTE, compare=True),
-    Stage.READ_ONLY: ReadPlan(Side.LEGACY, Recheck.ROUTE, compare=True),
-    Stage.SHADOW: ReadPlan(Side.LEGACY, Recheck.ROUTE, compare=True),
-    Stage.LIVE: ReadPlan(Side.NEW, Recheck.ROUTE),
-    Stage.COMPLETED: ReadPlan(Side.NEW, Recheck.ROUTE),
+    Stage.OFF: ReadPlan(Side.LEGACY, compare=True),
+    Stage.READ_ONLY: ReadPlan(Side.LEGACY, compare=True),
+    Stage.SHADOW: ReadPlan(Side.LEGACY, compare=True),
+    Stage.LIVE: ReadPlan(Side.NEW),
+    Stage.COMPLETED: ReadPlan(Side.NEW),
 }
 
 # A canary serves from new only what agrees; legacy is still compared with it.
-CANARY_PLAN = ReadPlan(Side.NEW, Recheck.KEY, compare=True, fall_back=Side.LEGACY)
+CANARY_PLAN = ReadPlan(Side.NEW, compare=True, canary=True)
 
-REFUSED_READ = ReadPlan(None, Recheck.NOTHING)
+REFUSED_READ = ReadPlan(None)
 
 WRITE_PLANS = {
     Stage.OFF: WritePlan(Side.LEGACY, None, tracked=False),

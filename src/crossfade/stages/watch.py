@@ -52,8 +52,8 @@ class StageWatch:
         while True:
             try:
                 await self.step()
-            except CrossfadeError as error:
-                self._hooks.emit(WorkerFailed("stage watch", str(error)))
+            except Exception as error:  # noqa: BLE001 - told as an event, never the end of the worker
+                self._hooks.emit(WorkerFailed("stage watch", _reason(error)))
             await self._seams.clock.sleep(self._options.watch_seconds)
 
     async def step(self) -> None:
@@ -79,3 +79,8 @@ class StageWatch:
         except CrossfadeError as error:
             self._hooks.emit(WorkerFailed("stage watch", str(error)))
             return False
+
+
+def _reason(error: Exception) -> str:
+    """One of ours says what to do; of any other the kind is what helps."""
+    return str(error) if isinstance(error, CrossfadeError) else f"{type(error).__name__}: {error}"

@@ -295,30 +295,6 @@ async def test_resolving_counts_what_was_not_flushed_yet() -> None:
     assert bench.groups() == ()
 
 
-async def test_resolving_an_operation_resolves_all_of_it() -> None:
-    """And each of its mismatches is news when it comes back."""
-    bench = Bench()
-    for place in ("a", "b"):
-        bench.observations.compared(READ, MismatchKind.READ, mismatch(place), KEY)
-
-    assert await bench.observations.resolve_operation(READ.name) == 2
-
-    bench.observations.compared(READ, MismatchKind.READ, mismatch("a"), KEY)
-    assert len(bench.heard(MismatchFound)) == 3
-
-
-async def test_clearing_forgets_everything() -> None:
-    """Counts begin at zero, groups are made anew."""
-    bench = Bench(groups_max=1)
-    bench.observations.compared(READ, MismatchKind.READ, mismatch("a"), KEY)
-
-    await bench.observations.clear()
-    bench.observations.compared(READ, MismatchKind.READ, mismatch("b"), KEY)
-
-    assert await bench.counts() == OperationCounts(mismatched=1)
-    assert [group.paths for group in bench.groups()] == [("$.b",)]
-
-
 async def test_what_cannot_be_flushed_is_kept() -> None:
     """Added to what is found meanwhile, in order, and bounded as ever."""
     bench = Bench(samples_max=2)

@@ -4,7 +4,6 @@ import pytest
 
 from crossfade.model.plan import (
     KeyStanding,
-    Recheck,
     plan_read,
     plan_write,
 )
@@ -17,11 +16,11 @@ from crossfade.model.stage import STAGE_RULES, Stage, WriteMode
 def test_reads_come_from_the_authority_without_a_canary(
     stage: Stage, standing: KeyStanding
 ) -> None:
-    """Whatever the key's standing, the authority answers, and the route is checked again."""
+    """Whatever the key's standing, the authority answers."""
     plan = plan_read(stage, standing, canary=False)
 
     assert plan.serve is STAGE_RULES[stage].authority
-    assert plan.recheck is Recheck.ROUTE
+    assert not plan.canary
     assert plan.compare == STAGE_RULES[stage].compares_reads
 
 
@@ -30,11 +29,7 @@ def test_a_canary_read_is_served_by_new_only_where_the_key_agrees() -> None:
     agreeing = plan_read(Stage.SHADOW, KeyStanding.AGREES, canary=True)
     unsure = plan_read(Stage.SHADOW, KeyStanding.UNSURE, canary=True)
 
-    assert (agreeing.serve, agreeing.recheck, agreeing.fall_back) == (
-        Side.NEW,
-        Recheck.KEY,
-        Side.LEGACY,
-    )
+    assert (agreeing.serve, agreeing.canary) == (Side.NEW, True)
     assert unsure.serve is Side.LEGACY
 
 

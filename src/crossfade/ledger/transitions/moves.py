@@ -145,7 +145,7 @@ def audit(rows: Rows, decision: Decision, action: str, detail: dict[str, object]
 def _entered_off(rows: Rows, moved: MigrationState) -> MigrationState:
     """What entering `off` adds: coverage void, barrier up; a barrier under way is dropped.
 
-    A dropped barrier, or its undo, may still raise the mirror's epoch: the ledger's goes past both.
+    A dropped barrier, or its undo, may still raise the mirror's epoch: ours goes past both.
     """
     flip = moved.flip
     if flip is not None and flip.kind is not FlipKind.BARRIER:

@@ -9,7 +9,6 @@ from crossfade.model.evidence import OperationEvidence
 from crossfade.model.json_difference import Difference, DifferenceKind
 from crossfade.model.observation import (
     COUNTERS,
-    NO_COUNTS,
     MismatchGroup,
     MismatchKind,
     MismatchSample,
@@ -26,6 +25,9 @@ COMPARISONS = "comparisons"
 """Kind of the documents that hold counts, one by operation."""
 MISMATCHES = "mismatches"
 """Kind of the documents that hold groups of mismatches, one by fingerprint."""
+ANSWERS, FAILED = "answers", "failed"
+"""Kind and name of the document that counts what callers met under the newest stage decision."""
+_NONE_FAILED = {"decision": -1, "count": 0}
 
 
 def merge_observations(rows: Rows, delta: ObservationDelta) -> None:
@@ -60,31 +62,22 @@ def resolve_group(rows: Rows, fingerprint: str, at: float) -> bool:
     return True
 
 
-def resolve_operation(rows: Rows, operation: str, at: float) -> int:
-    """Every cause that was found of one operation is mended, ungrouped ones included.
-
-    Returns:
-        How many groups were open.
-
-    """
-    document = rows.document(COMPARISONS, operation)
-    groups = [group for group in mismatch_groups(rows) if group.operation == operation]
-    for group in groups:
-        _keep_group(rows, replace(group, open=0, resolved_at=at))
-    if document is not None:
-        known = operation_in(rows, operation, document["entity"])
-        _keep_operation(rows, replace(known, since=NO_COUNTS, since_at=at))
-    return len(groups)
+def add_failed_answers(rows: Rows, decision: int, count: int) -> None:
+    """Callers met failures under a stage decision; those of an earlier one count for nothing."""
+    document = rows.document(ANSWERS, FAILED)
+    known = _NONE_FAILED if document is None else document
+    if known["decision"] > decision:
+        return
+    before = known["count"] if known["decision"] == decision else 0
+    rows.set_document(ANSWERS, FAILED, {"decision": decision, "count": before + count})
 
 
-def clear_observations(rows: Rows, operation: str | None = None) -> None:
-    """Forget counts and groups of one operation, or of all."""
-    for name, _ in rows.documents(COMPARISONS):
-        if operation in (None, name):
-            rows.set_document(COMPARISONS, name, None)
-    for fingerprint, document in rows.documents(MISMATCHES):
-        if operation in (None, document["operation"]):
-            rows.set_document(MISMATCHES, fingerprint, None)
+def failed_answers(rows: RowsView, decision: int) -> int:
+    """How many failures callers met under a stage decision."""
+    document = rows.document(ANSWERS, FAILED)
+    if document is None or document["decision"] != decision:
+        return 0
+    return int(document["count"])
 
 
 def observed_operations(rows: RowsQueries) -> tuple[ObservedOperation, ...]:

@@ -7,7 +7,6 @@ from crossfade.ledger.memory import MemoryLedger
 from crossfade.ledger.rows import Rows
 from crossfade.ledger.transitions.observations import (
     MISMATCHES,
-    clear_observations,
     group_in,
     merge_observations,
     mismatch_groups,
@@ -15,7 +14,6 @@ from crossfade.ledger.transitions.observations import (
     operation_evidence,
     operation_in,
     resolve_group,
-    resolve_operation,
 )
 from crossfade.model.evidence import OperationEvidence
 from crossfade.model.json_difference import Difference, DifferenceKind
@@ -154,22 +152,6 @@ def test_resolving_what_is_unknown_is_told() -> None:
     assert evidence(ledger).mismatched == 2
 
 
-def test_resolving_an_operation_takes_all_of_its_groups() -> None:
-    """Ungrouped mismatches, too; other operations stay as they are."""
-    found = OperationCounts(matched=1, mismatched=9, ungrouped=5)
-    ledger = ledger_with(
-        make_delta(make_group(), make_group("f2"), found=found),
-        make_delta(make_group("f3", operation="GET /b"), operation="GET /b"),
-    )
-
-    assert ledger.apply(lambda rows: resolve_operation(rows, READ, 99.0)) == 2
-    assert ledger.apply(lambda rows: resolve_operation(rows, "unknown", 99.0)) == 0
-
-    assert evidence(ledger) == OperationEvidence(name=READ, compares=True)
-    assert evidence(ledger, "GET /b").mismatched == 2
-    assert [group.fingerprint for group in ledger.look(mismatch_groups)] == ["f3"]
-
-
 def test_a_new_generation_of_the_entity_begins_a_new_sample() -> None:
     """At once, without anybody writing to the counts; totals stay."""
     ledger = ledger_with(make_delta(make_group()))
@@ -194,25 +176,6 @@ def test_a_group_found_in_a_later_generation_belongs_to_it() -> None:
     ledger.apply(lambda rows: merge_observations(rows, make_delta(make_group())))
 
     assert ledger.look(mismatch_groups)[0].open == 2
-
-
-def test_clearing_forgets_one_operation_or_all() -> None:
-    """Counts and groups alike."""
-    deltas = (
-        make_delta(make_group()),
-        make_delta(make_group("f3", operation="GET /b"), operation="GET /b"),
-    )
-    ledger = ledger_with(*deltas)
-
-    ledger.apply(lambda rows: clear_observations(rows, READ))
-
-    assert [found.operation for found in ledger.look(observed_operations)] == ["GET /b"]
-    assert [group.fingerprint for group in ledger.look(mismatch_groups)] == ["f3"]
-
-    ledger.apply(clear_observations)
-
-    assert ledger.look(observed_operations) == ()
-    assert ledger.look(lambda rows: rows.documents(MISMATCHES)) == []
 
 
 def test_groups_are_listed_by_how_often_they_are_met() -> None:
