@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -11,11 +11,9 @@ from urllib.parse import urlsplit
 from crossfade.backfill.worker import BackfillWorker
 from crossfade.config import Config
 from crossfade.convergence.converge import Convergence
-from crossfade.convergence.sides import EntityStores, Sides
+from crossfade.convergence.sides import Sides
 from crossfade.errors import (
-    ConfigurationError,
     LedgerUnavailableError,
-    StoreUnreachableError,
 )
 from crossfade.execution.canary import Canary
 from crossfade.execution.comparing import ReadComparer
@@ -34,14 +32,13 @@ from crossfade.gateway.service_calls import Service
 from crossfade.gateway.upstream import Upstream
 from crossfade.ledger.sqlite import SqliteLedger, open_ledger
 from crossfade.migration import Migration
-from crossfade.model.entity import Entity
 from crossfade.model.service import HttpService
 from crossfade.model.side import Side
-from crossfade.model.store_description import SqlTable
 from crossfade.observability.events import WorkerFailed
 from crossfade.observability.hooks import Hooks
 from crossfade.observability.logging import EventLog
 from crossfade.observability.recent import RecentFailures
+from crossfade.opening import open_sides
 from crossfade.reconciler.worker import Reconciler, ThisProcess
 from crossfade.references import resolve_reference
 from crossfade.seams.bundle import Seams
@@ -56,12 +53,8 @@ from crossfade.stages.flip import Flipper
 from crossfade.stages.stages import Stages
 from crossfade.stages.start import NodeStart
 from crossfade.stages.watch import StageWatch
-from crossfade.store.awaited_store import AwaitedStore, TypedStore
-from crossfade.store.base import Store
-from crossfade.store.sql import SqlDatabases, open_sql_store
+from crossfade.store.sql import SqlDatabases
 from crossfade.verification.verifier import Verifier
-
-_Opening = Callable[[], Awaitable[TypedStore]]
 
 _WORKERS_STOP_SECONDS_MAX = 10.0
 """How long writes that were answered may still converge when the node stops."""
@@ -165,9 +158,7 @@ async def open_node(migration: Migration, config: Config, *, serving: bool) -> N
         known = ledger.migration.decision > 0
         away = partial(_tell_away, hooks) if known else None
         sides = await open_sides(migration, databases, away)
-        start = NodeStart(
-            ledger, sides, hooks, config.stages.store_seconds_max, clock=seams.clock
-        )
+        start = NodeStart(ledger, sides, hooks, config.stages.store_seconds_max, clock=seams.clock)
         if not ledger.migration.retired:
             await start.check_stores()
         await start.declare_entities()
@@ -181,69 +172,6 @@ async def open_node(migration: Migration, config: Config, *, serving: bool) -> N
         raise
 
 
-async def open_sides(
-    migration: Migration, databases: SqlDatabases, away: Callable[[str], None] | None = None
-) -> Sides:
-    """Open every store of a definition; reads catalogues, writes nothing.
-
-    Args:
-        migration: the definition.
-        databases: where connections come from.
-        away: told why, where a database does not answer: its store is opened by the first use
-            that can. None: that is an error.
-
-    Raises:
-        StoreUnreachableError: without `away`, or where both sides of an entity do not answer.
-
-    """
-    entities = {}
-    by_side: dict[Side, dict[str, None]] = {side: {} for side in Side}
-    for name, entity in migration.entities.items():
-        opening: dict[Side, _Opening] = {}
-        for side in Side:
-            table = _table_of(migration, entity, side)
-            by_side[side][table.url] = None
-            database = databases.at(table.url)
-            opening[side] = partial(open_sql_store, table, entity=name, database=database)
-        entities[name] = await _open_both(entity, opening, away)
-    return Sides(
-        entities=entities,
-        databases={
-            side: tuple(databases.at(url) for url in urls) for side, urls in by_side.items()
-        },
-        answers_within_seconds={
-            Side.LEGACY: migration.legacy.answers_within_seconds,
-            Side.NEW: migration.new.answers_within_seconds,
-        },
-    )
-
-
-async def _open_both(
-    entity: Entity, opening: Mapping[Side, _Opening], away: Callable[[str], None] | None
-) -> EntityStores:
-    found: dict[Side, TypedStore] = {}
-    absent: dict[Side, StoreUnreachableError] = {}
-    for side in Side:
-        try:
-            found[side] = await opening[side]()
-        except StoreUnreachableError as error:
-            absent[side] = error
-    key_types = {store.key_types for store in found.values()}
-    if len(key_types) > 1:
-        legacy, new = (_names(found[side].key_types) for side in Side)
-        raise ConfigurationError(
-            f"the keys of {entity.name} are of different types on the two sides: "
-            f"{legacy} and {new}. Name key columns of one type."
-        )
-    stores: dict[Side, Store] = {**found}
-    for side, reason in absent.items():
-        if away is None or not key_types:
-            raise reason
-        away(f"{entity.name} on {side}: {reason}")
-        stores[side] = AwaitedStore(opening[side], *key_types)
-    return EntityStores(entity, stores[Side.LEGACY], stores[Side.NEW], *key_types)
-
-
 @dataclass(frozen=True, slots=True)
 class _Opened:
     ledger: SqliteLedger
@@ -255,11 +183,61 @@ class _Opened:
     serving: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Requests:
+    """What carries out reads and writes."""
+
+    convergence: Convergence
+    observations: Observations
+    comparer: ReadComparer[ServiceAnswer]
+    canary: Canary
+    reader: Reader[ServiceAnswer]
+    writer: Writer[ServiceAnswer]
+    untracked: UntrackedWrites
+
+
+@dataclass(frozen=True, slots=True)
+class _Moves:
+    """What moves the stage."""
+
+    stages: Stages
+    barrier: Barrier
+    watch: StageWatch
+    gatherer: EvidenceGatherer
+
+
 def _wire(migration: Migration, config: Config, opened: _Opened, dead_nodes: bool) -> Node:  # noqa: FBT001
     """Put the parts together; opens and sends nothing."""
     ledger, sides, hooks, seams = opened.ledger, opened.sides, opened.hooks, opened.seams
     name = seams.randomness.identifier()
-    convergence = Convergence(ledger, sides, hooks, seams, name)
+    untracked = UntrackedWrites(
+        seams.clock, migration.legacy.answers_within_seconds, dead_nodes=dead_nodes
+    )
+    requests = _wire_requests(config, opened, name, untracked)
+    moves = _wire_moves(migration, config, opened, requests)
+    services = _services(migration, config, seams)
+    process = ThisProcess(name, requests.writer.is_alive, config.reconciler)
+    return Node(
+        definition=migration, config=config, name=name, ledger=ledger, sides=sides, hooks=hooks,
+        seams=seams, convergence=requests.convergence, writer=requests.writer,
+        reader=requests.reader, canary=requests.canary, comparer=requests.comparer,
+        observations=requests.observations, failures=requests.observations.failures,
+        reconciler=Reconciler(ledger, sides, requests.convergence, hooks, seams, process),
+        backfill=BackfillWorker(ledger, sides, hooks, seams, name, config.backfill),
+        verifier=Verifier(ledger, sides, hooks, seams, config.verification),
+        stages=moves.stages, barrier=moves.barrier, watch=moves.watch, gatherer=moves.gatherer,
+        app=_app(migration, config, opened, requests, services), recent=opened.recent,
+        databases=opened.databases,
+        upstreams=tuple(one.upstream for one in services.values()),
+    )  # fmt: skip
+
+
+def _wire_requests(
+    config: Config, opened: _Opened, name: str, untracked: UntrackedWrites
+) -> _Requests:
+    """Reader, writer, and what they share."""
+    ledger, hooks, seams = opened.ledger, opened.hooks, opened.seams
+    convergence = Convergence(ledger, opened.sides, hooks, seams, name)
     convergence.options = config.convergence
     observations = Observations(ledger, hooks, seams.clock, config.comparison)
     comparer: ReadComparer[ServiceAnswer] = ReadComparer(
@@ -271,22 +249,26 @@ def _wire(migration: Migration, config: Config, opened: _Opened, dead_nodes: boo
         ledger, convergence, Replaying(observations, hooks), hooks, seams, name
     )
     writer.options = reader.options = config.execution
-    untracked = UntrackedWrites(
-        seams.clock, migration.legacy.answers_within_seconds, dead_nodes=dead_nodes
-    )
     writer.untracked = untracked
+    return _Requests(convergence, observations, comparer, canary, reader, writer, untracked)
+
+
+def _wire_moves(
+    migration: Migration, config: Config, opened: _Opened, requests: _Requests
+) -> _Moves:
+    """Gates, flips, the barrier, and the watch over them."""
+    ledger, sides, hooks, seams = opened.ledger, opened.sides, opened.hooks, opened.seams
     epochs = Epochs(sides, ledger.identity, config.stages.store_seconds_max)
-    flipper = Flipper(ledger, convergence, epochs, hooks, seams, config.stages)
-    flipper.is_alive = writer.is_alive
-    barrier = Barrier(ledger, untracked, epochs, hooks, seams)
-    services = _services(migration, config, seams)
-    failures = observations.failures
+    flipper = Flipper(ledger, requests.convergence, epochs, hooks, seams, config.stages)
+    flipper.is_alive = requests.writer.is_alive
+    barrier = Barrier(ledger, requests.untracked, epochs, hooks, seams)
     gatherer = EvidenceGatherer(
-        ledger=ledger, sides=sides, operations=migration.operations, convergence=convergence,
+        ledger=ledger, sides=sides, operations=migration.operations,
+        convergence=requests.convergence,
         service_answers=partial(_accepts_connections, migration), seams=seams,
         options=config.gates, store_seconds_max=config.stages.store_seconds_max,
     )  # fmt: skip
-    gatherer.failed_answers = failures.count
+    gatherer.failed_answers = requests.observations.failures.count
     gatherer.serving = opened.serving
     stages = Stages(
         ledger=ledger, sides=sides, flipper=flipper, epochs=epochs, gatherer=gatherer,
@@ -296,32 +278,30 @@ def _wire(migration: Migration, config: Config, opened: _Opened, dead_nodes: boo
         ledger=ledger, barrier=barrier, flipper=flipper, pace=gatherer.pace, hooks=hooks,
         seams=seams, options=config.stages,
     )  # fmt: skip
-    process = ThisProcess(name, writer.is_alive, config.reconciler)
-    routes = Routes([(one.method, one.template, one) for one in migration.operations.values()])
-    app = MigrationApp(
+    return _Moves(stages, barrier, watch, gatherer)
+
+
+def _app(
+    migration: Migration,
+    config: Config,
+    opened: _Opened,
+    requests: _Requests,
+    services: dict[Side, Service],
+) -> MigrationApp:
+    """The gateway's app over everything that carries out requests."""
+    operations = migration.operations.values()
+    return MigrationApp(
         GatewayParts(
-            routes=routes,
+            routes=Routes([(one.method, one.template, one) for one in operations]),
             services=services,
-            reader=reader,
-            writer=writer,
-            migration=lambda: ledger.migration,
-            key_types={name: one.key_types for name, one in sides.entities.items()},
+            reader=requests.reader,
+            writer=requests.writer,
+            migration=lambda: opened.ledger.migration,
+            key_types={name: one.key_types for name, one in opened.sides.entities.items()},
             options=config.gateway,
-            failures=failures,
+            failures=requests.observations.failures,
         )
     )
-    return Node(
-        definition=migration, config=config, name=name, ledger=ledger, sides=sides, hooks=hooks,
-        seams=seams, convergence=convergence, writer=writer, reader=reader, canary=canary,
-        comparer=comparer, observations=observations,
-        reconciler=Reconciler(ledger, sides, convergence, hooks, seams, process),
-        backfill=BackfillWorker(ledger, sides, hooks, seams, name, config.backfill),
-        verifier=Verifier(ledger, sides, hooks, seams, config.verification),
-        stages=stages, barrier=barrier, watch=watch, app=app, failures=failures,
-        gatherer=gatherer, recent=opened.recent,
-        databases=opened.databases,
-        upstreams=tuple(one.upstream for one in services.values()),
-    )  # fmt: skip
 
 
 def _services(migration: Migration, config: Config, seams: Seams) -> dict[Side, Service]:
@@ -353,22 +333,8 @@ def _described(migration: Migration) -> dict[Side, HttpService]:
     return {Side.LEGACY: migration.legacy, Side.NEW: migration.new}
 
 
-def _table_of(migration: Migration, entity: Entity, side: Side) -> SqlTable:
-    """The table of one side, its URL resolved."""
-    table = entity.store(side)
-    if not isinstance(table, SqlTable):
-        raise ConfigurationError(
-            f"{entity.name}: {side} is no store that this version knows. Use SqlTable(...)."
-        )
-    return table.with_url(partial(migration.database_url, environment=os.environ))
-
-
 def _tell_away(hooks: Hooks, reason: str) -> None:
     hooks.emit(WorkerFailed("start", reason))
-
-
-def _names(types: tuple[type, ...]) -> str:
-    return ", ".join("whole number" if one is int else "text" for one in types)
 
 
 async def _work(run: Callable[[], Awaitable[None]]) -> None:

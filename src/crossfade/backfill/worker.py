@@ -123,14 +123,22 @@ class BackfillWorker:
         return min(longest, self.options.retry_seconds_max) * jitter
 
     async def _wanted(self) -> Sweep | None:
-        """The first sweep that is to run; one whose coverage was voided starts anew."""
-        for name, entity_sweep in self._sweeps.items():
+        """The first sweep that is to run; one whose coverage was voided starts anew.
+
+        One whose dirty keys are too many lets the others go first: they may be children that wait
+        for their parents to be copied.
+        """
+        wanted: Sweep | None = None
+        for name in self._sweeps:
             sweep = await self._look(name)
-            if sweep is not None and sweep.state is SweepState.RUNNING:
-                await self._switch_to(entity_sweep)
-                return sweep
-        await self._switch_to(None)
-        return None
+            if sweep is None or sweep.state is not SweepState.RUNNING:
+                continue
+            if self._backlog.full(name) is None:
+                wanted = sweep
+                break
+            wanted = wanted or sweep
+        await self._switch_to(None if wanted is None else self._sweeps[wanted.entity])
+        return wanted
 
     async def _look(self, name: str) -> Sweep | None:
         sweep = self._ledger.look(lambda rows: look_sweep(rows, name))

@@ -115,17 +115,20 @@ class KeyCases:
     async def _mark(self, asked: KeysAsked, keys: Sequence[Key], action: str) -> None:
         decision = self._decision(asked)
 
-        def transition(rows: Rows) -> None:
-            mark_dirty(rows, asked.entity, keys, DirtyReason.REPAIR, decision.at)
-            detail: dict[str, object] = {"entity": asked.entity, "keys": len(keys)}
+        def transition(rows: Rows, some: Sequence[Key]) -> None:
+            mark_dirty(rows, asked.entity, some, DirtyReason.REPAIR, decision.at)
+            detail: dict[str, object] = {"entity": asked.entity, "keys": len(some)}
             audit(rows, decision, action, detail)
 
-        await self._ledger.transact(transition)
+        for begin in range(0, len(keys), LIST_ROWS_MAX):
+            some = keys[begin : begin + LIST_ROWS_MAX]
+            await self._ledger.transact(partial(transition, some=some))
 
     async def _converged(self, name: str, asked: KeysAsked, keys: Sequence[Key]) -> Document:
-        """Converge each key once; the reconciler goes on with what is left."""
+        """Converge each key once, of many the first ones; the reconciler goes on with the rest."""
         open_keys = []
-        for key in keys:
+        tried = keys[:LIST_ROWS_MAX]
+        for key in tried:
             try:
                 end = await self._convergence.converge(asked.entity, key)
             except CrossfadeError as error:
@@ -135,8 +138,10 @@ class KeyCases:
             if state.dirty:
                 reason = state.quarantine or end.value
                 open_keys.append({"key": list(key), "reason": reason})
-        agreed = len(keys) - len(open_keys)
+        agreed = len(tried) - len(open_keys)
         summary = f"Agree now: {agreed} of {_keys(keys)} of {asked.entity}."
+        if len(keys) > len(tried):
+            summary += f" The node goes on with the other {len(keys) - len(tried):,}."
         return self._told(name, asked, keys, summary, agreed=agreed, still_open=open_keys)
 
     def _named(self, asked: KeysAsked) -> tuple[Key, ...]:
@@ -155,14 +160,12 @@ class KeyCases:
     def _quarantined(self, asked: KeysAsked) -> tuple[Key, ...]:
         if not asked.every:
             return self._named(asked)
-        found = self._ledger.look(lambda rows: rows.quarantined_keys(asked.entity, LIST_ROWS_MAX))
-        return tuple(state.key for state in found)
+        return self._ledger.look(lambda rows: _every_quarantined(rows, asked.entity))
 
     def _held(self, asked: KeysAsked) -> tuple[Key, ...]:
         if not asked.every:
             return self._named(asked)
-        found = self._ledger.look(lambda rows: rows.held_keys(LIST_ROWS_MAX))
-        return tuple(state.key for state in found if state.entity == asked.entity)
+        return self._ledger.look(lambda rows: _every_held(rows, asked.entity))
 
     def _check_copies(self) -> None:
         migration = self._ledger.migration
@@ -197,7 +200,7 @@ class KeyCases:
             name,
             migration=self._outline.migration,
             entity=asked.entity,
-            keys=[list(key) for key in keys],
+            keys=[list(key) for key in keys[:LIST_ROWS_MAX]],
             dry_run=asked.dry_run,
             summary=summary,
             **content,
@@ -206,6 +209,17 @@ class KeyCases:
 
 def _keys(keys: Sequence[Key]) -> str:
     return counted(len(keys), "key")
+
+
+def _every_quarantined(rows: RowsQueries, entity: str) -> tuple[Key, ...]:
+    counts = rows.counts(entity)
+    found = rows.quarantined_keys(entity, counts.quarantined + counts.waived)
+    return tuple(state.key for state in found)
+
+
+def _every_held(rows: RowsQueries, entity: str) -> tuple[Key, ...]:
+    found = rows.held_keys(entity, rows.counts(entity).held)
+    return tuple(state.key for state in found)
 
 
 def _state(rows: RowsQueries, entity: str, key: Key) -> KeyState:

@@ -1,7 +1,7 @@
 """Lists of keys that need somebody's attention, told from a committed ledger alone."""
 
 from crossfade.control.documents import Document, of_key
-from crossfade.control.telling import LIST_ROWS_MAX, Telling, bounded
+from crossfade.control.telling import Telling, bounded
 from crossfade.ledger.rows import RowsQueries
 
 
@@ -20,9 +20,7 @@ class KeyLists:
         def query(rows: RowsQueries) -> Document:
             counts = rows.counts(entity)
             if held:
-                keys = [
-                    key for key in rows.held_keys(LIST_ROWS_MAX) if entity in (None, key.entity)
-                ]
+                keys = list(rows.held_keys(entity, bounded(limit)))
                 whole = [
                     one.name for one in self._told.outline.entities if _is_held(rows, one.name)
                 ]

@@ -20,9 +20,10 @@ from crossfade.ledger.transitions.keys import (
     release_lease,
     take_lease,
 )
-from crossfade.model.coverage import covers
+from crossfade.ledger.transitions.moves import entity_names
+from crossfade.model.coverage import covers, is_complete
 from crossfade.model.key import Key
-from crossfade.model.key_state import Lease
+from crossfade.model.key_state import NEEDS_OTHERS, Lease
 from crossfade.observability.events import (
     ConvergeFailed,
     HotKeyHeld,
@@ -205,9 +206,15 @@ class Convergence:
                 return await self._quarantine(
                     grant, f"{result.reason}; the value belongs to another key that is clean"
                 )
+        reason = result.reason
+        if result.status is PutStatus.FOREIGN_KEY:
+            if not self._ledger.look(_everything_copied):
+                # What is in the way may only not have been copied yet: that counts for nothing.
+                return await self._give_up(grant, ConvergeEnd.BLOCKED, reason)
+            reason = f"{NEEDS_OTHERS}{reason}"
         if self._blocks.add(grant.entity, grant.key) >= self.options.refused_tries_max:
-            return await self._quarantine(grant, result.reason)
-        return await self._give_up(grant, ConvergeEnd.BLOCKED, result.reason)
+            return await self._quarantine(grant, reason)
+        return await self._give_up(grant, ConvergeEnd.BLOCKED, reason)
 
     async def _give_up(self, grant: LeaseGrant, end: ConvergeEnd, reason: str) -> ConvergeEnd:
         await self._ledger.transact(partial(abandon_lease, grant=grant))
@@ -228,6 +235,10 @@ def _keeps_its_values(rows: RowsQueries, entity: str, key: Key, since: Lease) ->
     state = rows.key(entity, key)
     covered = covers(rows.entity(entity).coverage, key)
     return covered and not state.dirty and state.seq < since.token
+
+
+def _everything_copied(rows: RowsQueries) -> bool:
+    return all(is_complete(rows.entity(name).coverage) for name in entity_names(rows))
 
 
 def _reason(error: Exception) -> str:

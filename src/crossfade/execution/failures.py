@@ -1,5 +1,6 @@
 """How many callers met a failure since the present stage began; one of the gates asks for it."""
 
+import asyncio
 from functools import partial
 
 from crossfade.ledger.base import Ledger
@@ -17,6 +18,7 @@ class Failures:
         self._decision = 0
         self._count = 0
         """Noted under that decision and not in the ledger yet."""
+        self._flushing = asyncio.Lock()
 
     def note(self, decision: int) -> None:
         """A caller got a 5xx, an answer that was cut, or our own word that the side failed."""
@@ -36,10 +38,11 @@ class Failures:
             LedgerError: nothing was written.
 
         """
-        decision, count = self._decision, self._count
-        if not count:
-            return
-        adding = partial(add_failed_answers, decision=decision, count=count)
-        await self._ledger.transact(adding)
-        if self._decision == decision:
-            self._count -= count
+        async with self._flushing:
+            decision, count = self._decision, self._count
+            if not count:
+                return
+            adding = partial(add_failed_answers, decision=decision, count=count)
+            await self._ledger.transact(adding)
+            if self._decision == decision:
+                self._count -= count

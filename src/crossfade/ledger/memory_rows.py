@@ -139,9 +139,12 @@ class MemoryView:
             lambda state: entity in (None, state.entity) and shelf_of(state) in QUARANTINE_SHELVES,
         )
 
-    def held_keys(self, limit: int) -> Sequence[KeyState]:
+    def held_keys(self, entity: str | None, limit: int) -> Sequence[KeyState]:
         """See `RowsQueries.held_keys`."""
-        return self._by_sequence(limit, lambda state: shelf_of(state) in HELD_SHELVES)
+        return self._by_sequence(
+            limit,
+            lambda state: entity in (None, state.entity) and shelf_of(state) in HELD_SHELVES,
+        )
 
     def forgettable_keys(self, entity: str, limit: int) -> Sequence[KeyState]:
         """See `RowsQueries.forgettable_keys`."""

@@ -101,7 +101,7 @@ class RowsQueries(RowsView, Protocol):
     def quarantined_keys(self, entity: str | None, limit: int) -> Sequence[KeyState]:
         """Quarantined keys, waived ones included."""
 
-    def held_keys(self, limit: int) -> Sequence[KeyState]:
+    def held_keys(self, entity: str | None, limit: int) -> Sequence[KeyState]:
         """Keys held after a forced roll-back."""
 
     def forgettable_keys(self, entity: str, limit: int) -> Sequence[KeyState]:

@@ -67,8 +67,6 @@ class SqliteLedger:
         self._migration = files.reader.migration
         self.callers_that_waited = 0
         """How many callers found the queue full and waited for a place."""
-        self.failed_transitions = 0
-        """How many transitions could not be made durable."""
         self._writer = SqliteWriter(
             files.writing,
             files.watched,
@@ -154,8 +152,7 @@ class SqliteLedger:
             places = self._places[loop] = asyncio.Semaphore(self._options.queue_max)
         return places
 
-    def _note_failure(self, reason: str, transitions: int) -> None:
-        self.failed_transitions += transitions
+    def _note_failure(self, reason: str) -> None:
         self._hooks.emit(LedgerFailed(reason=reason))
 
 

@@ -173,9 +173,9 @@ class SqliteRows:
         """See `RowsQueries.quarantined_keys`."""
         return self._listing().quarantined_keys(entity, limit)
 
-    def held_keys(self, limit: int) -> Sequence[KeyState]:
+    def held_keys(self, entity: str | None, limit: int) -> Sequence[KeyState]:
         """See `RowsQueries.held_keys`."""
-        return self._listing().held_keys(limit)
+        return self._listing().held_keys(entity, limit)
 
     def forgettable_keys(self, entity: str, limit: int) -> Sequence[KeyState]:
         """See `RowsQueries.forgettable_keys`."""

@@ -158,9 +158,9 @@ class SqliteView:
         """See `RowsQueries.quarantined_keys`."""
         return self._on_shelves("keys_on_shelf", self._counted(entity, QUARANTINE_SHELVES), limit)
 
-    def held_keys(self, limit: int) -> Sequence[KeyState]:
+    def held_keys(self, entity: str | None, limit: int) -> Sequence[KeyState]:
         """See `RowsQueries.held_keys`."""
-        return self._on_shelves("keys_on_shelf", self._counted(None, HELD_SHELVES), limit)
+        return self._on_shelves("keys_on_shelf", self._counted(entity, HELD_SHELVES), limit)
 
     def forgettable_keys(self, entity: str, limit: int) -> Sequence[KeyState]:
         """See `RowsQueries.forgettable_keys`."""

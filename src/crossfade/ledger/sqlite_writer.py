@@ -67,7 +67,7 @@ class SqliteWriter:
         options: SqliteLedgerOptions,
         *,
         committed: Callable[[SqliteRows], None],
-        failed: Callable[[str, int], None],
+        failed: Callable[[str], None],
     ) -> None:
         self._connection = connection
         self._queries = load_queries()
@@ -233,7 +233,7 @@ class SqliteWriter:
         if batch:
             with suppress(RuntimeError):
                 loop = batch[0].loop
-                loop.call_soon_threadsafe(self._failed, str(error), len(batch))
+                loop.call_soon_threadsafe(self._failed, str(error))
 
     def _finish(self, batch: Sequence[Handover]) -> None:
         """Tell the callers: one call into each event loop."""

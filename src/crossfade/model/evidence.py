@@ -24,6 +24,9 @@ class GateOptions:
     verification_age_seconds_max: float = 86_400.0
     """Seconds since an entity was verified; what held last week says little about today."""
 
+    verified_fraction_min: float = 1.0
+    """Share of the keys that a verification must have compared, in (0, 1]; a sample proves less."""
+
     compared_min: int = 20
     """Comparisons of each read operation since the last fix; fewer prove nothing."""
 
@@ -50,6 +53,8 @@ class VerificationEvidence:
     passed: bool
     """No key that was known to agree differed."""
     generation: int
+    fraction: float = 1.0
+    """Share of the keys that was compared."""
     alarms: int = 0
     """Keys that differed although nothing that we know of had written them."""
     age_seconds: float = 0.0
@@ -65,6 +70,9 @@ class EntityEvidence:
     """Whether every key was copied in this generation, or has been tracked since."""
     quarantined: int = 0
     """Quarantined keys that no operator waived by name."""
+    must_cover: float = 0.0
+    """Share of the keys that must be compared to clear an alarm that stands, whether or not the
+    verification that raised it has ended; 0: none stands."""
     verification: VerificationEvidence | None = None
 
 

@@ -86,12 +86,8 @@ def check_verification(evidence: Evidence, options: GateOptions) -> Finding:
 
 
 def check_alarms(evidence: Evidence, options: GateOptions) -> Finding:  # noqa: ARG001
-    """No key that was known to agree was found to differ."""
-    raised = [
-        f"{counted(entity.verification.alarms, 'key')} of {entity.name}"
-        for entity in evidence.entities
-        if entity.verification is not None and entity.verification.alarms
-    ]
+    """No key that was known to agree was found to differ, in the last verification or before."""
+    raised = [told for entity in evidence.entities if (told := _alarm(entity))]
     return _nothing_in(raised, "{} differed though nothing we know of wrote them", "no alarm")
 
 
@@ -187,8 +183,21 @@ def _unverified(entity: EntityEvidence, options: GateOptions) -> str:
         return "was verified before it was copied anew"
     if not verification.passed:
         return "did not pass verification"
+    if verification.fraction < options.verified_fraction_min:
+        least = options.verified_fraction_min
+        return f"was verified by {verification.fraction:.0%} of its keys, at least {least:.0%} asked"
     if verification.age_seconds > options.verification_age_seconds_max:
         return f"was verified {verification.age_seconds / 3600:,.0f} h ago"
+    return ""
+
+
+def _alarm(entity: EntityEvidence) -> str:
+    """What stands against the entity; empty where nothing does."""
+    verification = entity.verification
+    if verification is not None and verification.alarms:
+        return f"{counted(verification.alarms, 'key')} of {entity.name}"
+    if entity.must_cover:
+        return f"keys of {entity.name} (until {entity.must_cover:.0%} of its keys are verified)"
     return ""
 
 

@@ -22,6 +22,10 @@ class DirtyReason(StrEnum):
     CONVERGE = "converge"
 
 
+NEEDS_OTHERS = "a parent is missing, or a child is in the way: "
+"""How the reason of a quarantine begins that may end once other rows were copied."""
+
+
 @dataclass(frozen=True, slots=True)
 class Lease:
     """Who converges a key now; superseded by a higher token, never forgotten (rule 5)."""

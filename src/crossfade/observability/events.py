@@ -39,11 +39,12 @@ class BarrierPassed(Event):
 
 @dataclass(frozen=True, slots=True)
 class WriteUnknown(Event):
-    """The authority gave no complete answer to a write."""
+    """A caller was told that nobody knows the outcome of its write."""
 
     entity: str
     operation: str
     intent: int
+    """The write's number in the ledger; it stays open until its calls have certainly ended."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,7 +130,7 @@ class Upkeep:
     async def note_nothing_held(self) -> None:
         """Reads stop asking for held keys once there is none."""
         if self._ledger.migration.holds_keys and not self._ledger.look(
-            lambda rows: rows.held_keys(1)
+            lambda rows: rows.held_keys(None, 1)
         ):
             await self._ledger.transact(note_nothing_held)
 

@@ -1,7 +1,7 @@
 """The reconciler's loop: settle intents, converge dirty keys, look after stores and ledger."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 
 from crossfade.convergence.converge import ConvergeEnd, Convergence
@@ -66,6 +66,8 @@ class Reconciler:
         self.resolver = Resolver(ledger, sides, hooks, seams, process.is_alive, self.options)
         self.upkeep = Upkeep(ledger, sides, hooks, seams, self.options)
         self._running: dict[KeyName, asyncio.Task[None]] = {}
+        self._aside: dict[str, asyncio.Task[None]] = {}
+        """Rounds of the resolver and of upkeep: a store that hangs must not keep up the others."""
         self._picked: list[KeyState] = []
         self._at_once = float(self.options.converges_max)
         self._idle_rounds = 0
@@ -79,7 +81,7 @@ class Reconciler:
             while True:
                 await self._rest.rest(await self._round())
         finally:
-            for task in self._running.values():
+            for task in (*self._running.values(), *self._aside.values()):
                 task.cancel()
 
     async def step(self) -> bool:
@@ -114,10 +116,10 @@ class Reconciler:
         try:
             if now >= self._resolve_at:
                 self._resolve_at = now + self.options.resolve_seconds
-                await self._resolve()
+                self._spawn_aside("resolver", self._resolve)
             if now >= self._upkeep_at:
                 self._upkeep_at = now + self.options.upkeep_seconds
-                await self._look_after()
+                self._spawn_aside("upkeep", self._look_after)
             started = self._start_due()
             self._tell("loop", [])
         except Exception as error:  # noqa: BLE001 - told as an event, never the end of the worker
@@ -129,6 +131,19 @@ class Reconciler:
         self._idle_rounds = min(self._idle_rounds + 1, 20)
         pause = self.options.idle_seconds * 2.0**self._idle_rounds
         return min(pause, self.options.idle_seconds_max)
+
+    def _spawn_aside(self, part: str, work: Callable[[], Awaitable[object]]) -> None:
+        """Begin a round of a part, unless its last one is still under way."""
+        last = self._aside.get(part)
+        if last is None or last.done():
+            self._aside[part] = self._seams.tasks.spawn(self._go_round(part, work), name=part)
+
+    async def _go_round(self, part: str, work: Callable[[], Awaitable[object]]) -> None:
+        """A round whose failure is told, and never ends the worker."""
+        try:
+            await work()
+        except Exception as error:  # noqa: BLE001 - told as an event
+            self._tell(part, [_reason(error)])
 
     async def _resolve(self) -> int:
         try:

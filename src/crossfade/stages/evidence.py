@@ -75,6 +75,8 @@ class EvidenceGatherer:
     async def gather(self, current: Stage, wanted: Stage, waived: frozenset[str]) -> Evidence:
         """Everything at one moment; changes nothing, and never raises for a side that is down."""
         found = await self._probe()
+        # Before the snapshot: it asks the ledger itself.
+        failed = self.failed_answers(self._ledger.migration.decision)
         return self._ledger.look(
             lambda rows: self._from_rows(
                 rows,
@@ -85,6 +87,7 @@ class EvidenceGatherer:
                     node_alive=self.serving,
                     unreachable=found.unreachable,
                     unprepared=found.unprepared,
+                    failed_answers=failed,
                     keys_converged_per_second=self.pace.per_second(),
                 ),
             )
@@ -111,7 +114,7 @@ class EvidenceGatherer:
             oldest_dirty_seconds=0.0 if since is None else max(0.0, now - since),
             open_intents=counts.open_intents,
             doubtful_intents=counts.doubtful_intents,
-            failed_answers=self.failed_answers(migration.decision),
+            failed_answers=probed.failed_answers,
             held_keys=counts.held,
             stage_seconds=max(0.0, now - migration.stage_since),
         )
@@ -124,11 +127,15 @@ class EvidenceGatherer:
             verification = VerificationEvidence(
                 passed=verdict.passed,
                 generation=verdict.generation,
+                fraction=verdict.fraction,
                 alarms=verdict.different,
                 age_seconds=max(0.0, now - verdict.finished_at),
             )
+        # A new generation was swept anew: an alarm of an earlier one asks for nothing.
+        current = verdict is not None and verdict.generation == state.generation
         return EntityEvidence(
             name=name,
+            must_cover=verdict.must_cover if verdict is not None and current else 0.0,
             generation=state.generation,
             covered=is_complete(state.coverage),
             quarantined=rows.counts(name).quarantined,

@@ -149,7 +149,8 @@ class Stages:
             raise GateError("the epoch is changing now. Try again in a moment.")
         if plan.kind is not MoveKind.FLIP or forward:
             return plan
-        if await self._epochs.answers(state.authority):
+        dead = not await self._epochs.answers(state.authority)
+        if not dead and not (force and plan.obstacles):
             return plan
         at_risk = self._keys_at_risk(wanted, force=force)
         if not await self._epochs.answers(state.mirror):
@@ -157,7 +158,8 @@ class Stages:
                 f"neither {state.authority} nor {state.mirror} answers. "
                 f"Start {state.mirror}, then roll back to it."
             )
-        told = f"{state.authority} does not answer: {at_risk} would be held"
+        why = f"{state.authority} does not answer" if dead else "; ".join(plan.obstacles)
+        told = f"{why}: {at_risk} would be held"
         return replace(plan, effects=(*plan.effects, told), obstacles=())
 
     async def promote(self, wanted: Stage, request: MoveRequest) -> MoveReport:

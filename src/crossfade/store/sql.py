@@ -84,7 +84,8 @@ async def open_sql_store(description: SqlTable, *, entity: str, database: SqlDat
             f"table {description.table!r} is not in {database.name}. Open it with its own."
         )
     table = await database.connections.read(
-        lambda cursor: _read_table(cursor, description, database.dialect)
+        lambda cursor: _read_table(cursor, description, database.dialect),
+        seconds_max=database.options.check_seconds_max,
     )
     return SqlStore(database, entity, table)
 

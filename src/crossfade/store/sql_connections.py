@@ -2,12 +2,12 @@
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from queue import Empty, SimpleQueue
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from crossfade.errors import StoreOutcomeUnknownError, StoreUnreachableError
+from crossfade.errors import StoreError, StoreOutcomeUnknownError, StoreUnreachableError
 from crossfade.store.sql_dialect import Connection, Cursor, SqlDialect, ViolationError
 from crossfade.store.sql_options import SqlOptions
 
@@ -22,10 +22,34 @@ class _Lane:
     def __init__(self, name: str, threads: int) -> None:
         self.executor = ThreadPoolExecutor(threads, thread_name_prefix=f"crossfade-{name}")
         self.idle: SimpleQueue[Connection] = SimpleQueue()
+        self._threads = threads
+        self._under_way: set[Future[Any]] = set()
+        self._left: set[Future[Any]] = set()
+        """Jobs that run and that nobody waits for any more: each keeps its thread."""
 
-    def close(self) -> None:
-        """Wait for the transaction under way, then close what lies idle."""
-        self.executor.shutdown(wait=True, cancel_futures=True)
+    def submit(self, job: Callable[[], Result]) -> "Future[Result]":
+        """Queue a job for the lane's threads."""
+        future = self.executor.submit(job)
+        self._under_way.add(future)
+        future.add_done_callback(self._under_way.discard)
+        return future
+
+    def leave(self, future: "Future[Any]") -> None:
+        """Nobody waits for a job any more, and it has begun."""
+        self._left.add(future)
+
+    @property
+    def stuck(self) -> bool:
+        """Whether every thread is kept by a job that nobody waits for any more."""
+        self._left = {one for one in self._left if not one.done()}
+        return len(self._left) >= self._threads
+
+    async def close(self, seconds_max: float) -> None:
+        """Wait for the transactions under way, though not for ever; close what lies idle."""
+        self.executor.shutdown(wait=False, cancel_futures=True)
+        running = [asyncio.wrap_future(one) for one in list(self._under_way)]
+        if running:
+            await asyncio.wait(running, timeout=seconds_max)
         while True:
             try:
                 self.idle.get_nowait().close()
@@ -44,8 +68,12 @@ class SqlConnections:
         self._waiting = 0
         self._closed = False
 
-    async def read(self, work: Work[Result]) -> Result:
+    async def read(self, work: Work[Result], *, seconds_max: float | None = None) -> Result:
         """Run work in one snapshot.
+
+        Args:
+            work: what to read.
+            seconds_max: how long to wait for it; None is `SqlOptions.call_seconds_max`.
 
         Raises:
             ConfigurationError: there is no such database.
@@ -53,7 +81,7 @@ class SqlConnections:
             StoreError: it answers that it cannot do that.
 
         """
-        return await self._run(self._readers, partial(self._read, work))
+        return await self._run(self._readers, partial(self._read, work), seconds_max)
 
     async def write(self, prepare: Callable[[], Work[Result]]) -> Result:
         """Run work in one transaction that may put; what it returned is durable then.
@@ -65,35 +93,62 @@ class SqlConnections:
             ViolationError: a constraint refused it; nothing was changed.
             ConfigurationError: there is no such database.
             StoreUnreachableError: certainly not applied.
-            StoreOutcomeUnknownError: the commit was sent and failed without a clear answer.
+            StoreOutcomeUnknownError: the commit was sent and failed without a clear answer, or
+                the work has begun and does not end in time: it may be applied later.
             StoreError: the database cannot do that; nothing was changed.
 
         """
         return await self._run(self._writer, partial(self._write, prepare))
 
     async def close(self) -> None:
-        """Wait for the transactions under way, refuse those that wait, close every connection."""
+        """Wait for the transactions under way, refuse those that wait, close every connection.
+
+        A transaction that hangs keeps its connection, and its thread until the process ends.
+        """
         self._closed = True
         for lane in (self._writer, self._readers):
-            await asyncio.to_thread(lane.close)
+            await lane.close(self._options.call_seconds_max)
 
-    async def _run(self, lane: _Lane, job: Callable[[], Result]) -> Result:
+    async def _run(
+        self, lane: _Lane, job: Callable[[], Result], seconds_max: float | None = None
+    ) -> Result:
         if self._closed:
             raise self._closed_error()
+        if lane.stuck:
+            raise StoreUnreachableError(
+                f"the database {self._dialect.name} hangs in every call that may run at once. "
+                f"See what it waits for."
+            )
         if self._waiting >= self._options.calls_waiting_max:
             raise StoreUnreachableError(
                 f"{self._waiting} calls wait for the database {self._dialect.name}. "
                 f"Slow down, or raise calls_waiting_max."
             )
+        seconds = self._options.call_seconds_max if seconds_max is None else seconds_max
         self._waiting += 1
+        future = lane.submit(job)
         try:
-            return await asyncio.get_running_loop().run_in_executor(lane.executor, job)
+            async with asyncio.timeout(seconds):
+                return await asyncio.wrap_future(future)
+        except TimeoutError:
+            raise self._late_error(lane, future, seconds) from None
         except asyncio.CancelledError:
             if self._was_dropped():
                 raise self._closed_error() from None
             raise
         finally:
+            if future.running():
+                lane.leave(future)
             self._waiting -= 1
+
+    def _late_error(self, lane: _Lane, future: "Future[Any]", seconds: float) -> StoreError:
+        """What a call that did not end in time means: whatever waits for a thread never began."""
+        late = f"the database {self._dialect.name} does not answer within {seconds:g} s"
+        if lane is self._readers or future.cancelled():
+            return StoreUnreachableError(f"{late}. See what it waits for.")
+        return StoreOutcomeUnknownError(
+            f"{late}: what was put may or may not take place. It is put again with a higher token."
+        )
 
     def _was_dropped(self) -> bool:
         """Whether closing dropped the call before it began: nobody cancelled the caller."""

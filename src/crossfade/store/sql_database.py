@@ -27,6 +27,7 @@ class SqlDatabase:
     def __init__(self, url: str, *, migration: str, options: SqlOptions | None = None) -> None:
         limits = options or SqlOptions()
         self.url = url
+        self.options = limits
         self.dialect: SqlDialect = sqlite_dialect(url, limits)
         self.connections = SqlConnections(self.dialect, limits)
         self.fences = SqlFence(migration, self.dialect)

@@ -11,6 +11,11 @@ class SqlOptions:
     """Connections for reads, each with its thread; puts share one, as SQLite has one writer."""
     busy_seconds_max: float = 5.0
     """How long a call waits for a lock that somebody else holds before it says unreachable."""
+    call_seconds_max: float = 60.0
+    """Longest wait for one transaction, the wait for its thread included. One that began and does
+    not end keeps its thread; once all of them hang, calls are refused at once as unreachable."""
+    check_seconds_max: float = 600.0
+    """Longest wait where a store is opened: all keys are read if the schema promises too little."""
     calls_waiting_max: int = 2000
     """Calls that may wait for a connection; more are refused at once as unreachable."""
     foreign_keys: bool = True

@@ -24,16 +24,18 @@ def history(shop: Shop) -> list[tuple[str, str]]:
 
 @contextlib.contextmanager
 def away(shop: Shop, side: str) -> Iterator[None]:
-    """A side's database is gone for a while."""
+    """A side's database is gone for a while, with what lies beside it."""
     database = shop.new_db if side == "new" else shop.legacy_db
-    hidden = database.with_suffix(".away")
-    database.rename(hidden)
-    database.mkdir()
+    hidden = shop.folder / "away"
+    hidden.mkdir()
+    for file in sorted(shop.folder.glob(f"{database.name}*")):
+        file.rename(hidden / file.name)
     try:
         yield
     finally:
-        database.rmdir()
-        hidden.rename(database)
+        for file in sorted(hidden.iterdir()):
+            file.rename(shop.folder / file.name)
+        hidden.rmdir()
 
 
 def refused(ended: Ended, words: str) -> None:

@@ -185,7 +185,7 @@ class Walk:
 
     def _held(self) -> Transition:
         entity, key = self._one()
-        in_question = self._look(lambda rows: rows.held_keys(9))
+        in_question = self._look(lambda rows: rows.held_keys(None, 9))
         if in_question:
             entity, key = in_question[0].entity, in_question[0].key
         return self._random.choice(
@@ -247,7 +247,7 @@ def seen_of(rows: RowsQueries) -> dict[str, Any]:
         "migration": rows.migration(),
         "intents": list(rows.intents(99)),
         "open chunks": list(rows.open_chunks()),
-        "held": list(rows.held_keys(99)),
+        "held": list(rows.held_keys(None, 99)),
         "dirty of all": list(rows.dirty_keys(None, 99)),
         "ready": list(rows.dirty_keys(None, 3, ready=True)),
         "audit": list(rows.audit(2)),

@@ -148,8 +148,10 @@ async def test_quarantined_held_and_forgettable_keys(ledger: Ledger) -> None:
     assert _numbers(ledger.look(lambda rows: rows.quarantined_keys(ORDER, 9))) == [4, 5, 12]
     assert _numbers(ledger.look(lambda rows: rows.quarantined_keys(None, 2))) == [4, 5]
     assert _numbers(ledger.look(lambda rows: rows.quarantined_keys(CUSTOMER, 9))) == []
-    assert _numbers(ledger.look(lambda rows: rows.held_keys(9))) == [6, 7]
-    assert _numbers(ledger.look(lambda rows: rows.held_keys(1))) == [6]
+    assert _numbers(ledger.look(lambda rows: rows.held_keys(None, 9))) == [6, 7]
+    assert _numbers(ledger.look(lambda rows: rows.held_keys(ORDER, 1))) == [6]
+    assert _numbers(ledger.look(lambda rows: rows.held_keys(CUSTOMER, 9))) == []
+    assert _numbers(await ledger.transact(lambda rows: rows.held_keys(ORDER, 9))) == [6, 7]
     assert _numbers(ledger.look(lambda rows: rows.forgettable_keys(ORDER, 9))) == [1]
     assert _numbers(await ledger.transact(lambda rows: rows.forgettable_keys(ORDER, 9))) == [1]
 

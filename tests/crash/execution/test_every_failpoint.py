@@ -119,7 +119,7 @@ async def _take_over(heir: Node) -> None:
     assert await heir.watch.mend()
     assert heir.ledger.migration.flip is None
     await settle(heir)
-    for state in heir.ledger.look(lambda rows: rows.held_keys(10)):
+    for state in heir.ledger.look(lambda rows: rows.held_keys(None, 10)):
         if state.releasing:
             await heir.stages.release_held(state.entity, state.key, REQUEST)
     await _take_back_new(heir)

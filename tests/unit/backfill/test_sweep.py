@@ -78,10 +78,13 @@ async def test_a_cancelled_sweep_goes_on_where_it_was() -> None:
     await workers.node.tasks.cancel_all()
     assert not is_covered(world)
 
-    await make_workers(world).sweep()
+    later = make_workers(world)
+    await later.sweep()
 
     assert (_agrees(world), is_covered(world)) == (True, True)
     assert world.counts().open_chunks == 0
+    (told,) = later.backfill.progress()
+    assert told.rows == 39
 
 
 async def test_a_batch_of_unknown_outcome_is_run_again_with_a_higher_token() -> None:

@@ -9,7 +9,7 @@ from crossfade.convergence.options import ConvergenceOptions
 from crossfade.errors import LedgerUnavailableError
 from crossfade.ledger.transitions.keys import mark_dirty, take_lease
 from crossfade.model.key import Key
-from crossfade.model.key_state import DirtyReason
+from crossfade.model.key_state import NEEDS_OTHERS, DirtyReason
 from crossfade.model.side import Side
 from crossfade.observability.events import ConvergeFailed, KeyConverged, KeyQuarantined
 from crossfade.store.base import Fence, PutResult, PutStatus
@@ -291,13 +291,29 @@ async def test_what_stays_in_the_way_is_quarantined() -> None:
     """After so many blocked attempts the key no longer takes part in every round."""
     node = await _dirty_node()
     tries = node.convergence.options.refused_tries_max
-    blocked = PutResult(PutStatus.FOREIGN_KEY, "a parent is missing")
+    blocked = PutResult(PutStatus.FOREIGN_KEY, "no such customer")
     node.world.faults[Side.NEW].puts.extend([blocked] * tries)
 
     ends = [await _converge(node) for _ in range(tries)]
 
     assert ends == [ConvergeEnd.BLOCKED] * (tries - 1) + [ConvergeEnd.QUARANTINED]
-    assert node.world.key(KEY).quarantine == "a parent is missing"
+    assert node.world.key(KEY).quarantine == f"{NEEDS_OTHERS}no such customer"
+
+
+async def test_a_child_whose_parent_was_not_copied_yet_is_never_quarantined() -> None:
+    """Its parent comes with the sweep, however many attempts that takes."""
+    node = await _dirty_node()
+    node.convergence.options = ConvergenceOptions(hot_key_tries=100)
+    node.world.rows.apply(
+        lambda rows: rows.set_document("entities", "declared", [CUSTOMERS, "parents"])
+    )
+    blocked = PutResult(PutStatus.FOREIGN_KEY, "no such parent")
+    node.world.faults[Side.NEW].puts.extend([blocked] * 20)
+
+    ends = [await _converge(node) for _ in range(20)]
+
+    assert ends == [ConvergeEnd.BLOCKED] * 20
+    assert await _converge(node) is ConvergeEnd.CLEAN
 
 
 async def test_a_mirror_that_was_down_quarantines_nobody() -> None:

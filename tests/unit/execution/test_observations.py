@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from crossfade.convergence.converge import Effect
-from crossfade.errors import LedgerUnavailableError
+from crossfade.errors import LedgerError, LedgerUnavailableError
 from crossfade.execution.observations import Observations
 from crossfade.ledger.rows import Rows
 from crossfade.ledger.transitions.observations import mismatch_groups, operation_in
@@ -21,7 +21,12 @@ from crossfade.model.operation import Operation
 from crossfade.model.plan import OperationKind
 from crossfade.model.side import Side
 from crossfade.model.stage import Stage
-from crossfade.observability.events import ComparisonSkipped, MismatchFound, ReplayRefused
+from crossfade.observability.events import (
+    ComparisonSkipped,
+    MismatchFound,
+    ReplayRefused,
+    WorkerFailed,
+)
 from crossfade.observability.hooks import Hooks
 from tests.unit.execution.observed_reads import KEY, READ, Bench
 
@@ -365,3 +370,28 @@ async def test_what_was_found_in_off_does_not_count_once_it_is_left() -> None:
 
     assert await bench.counts(READ) == OperationCounts()
     assert bench.groups() == ()
+
+
+async def test_a_flush_that_fails_unexpectedly_is_not_the_last(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Told, and tried again: else no comparison would ever count again."""
+    bench = Bench()
+    bench.observations.compared(READ, MismatchKind.READ, mismatch(), KEY)
+    transact, failing = bench.ledger.transact, [LedgerError("no place in a row.")]
+
+    async def fail_once(transition: Callable[[Rows], Any]) -> Any:  # noqa: ANN401 - any result
+        if failing:
+            raise failing.pop()
+        return await transact(transition)
+
+    monkeypatch.setattr(bench.ledger, "transact", fail_once)
+    running = asyncio.ensure_future(bench.observations.run())
+    await bench.clock.advance(3 * bench.options.flush_seconds)
+
+    assert not running.done()
+    running.cancel()
+    assert bench.heard(WorkerFailed) == [
+        WorkerFailed("observations", "LedgerError: no place in a row.")
+    ]
+    assert len(bench.groups()) == 1

@@ -1,7 +1,8 @@
 """What a caller is told where ledger, service or caller fail under a write, and what is left."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,7 @@ from crossfade.errors import (
     OutcomeUnknownError,
     UpstreamFailedError,
 )
+from crossfade.ledger.rows import Rows
 from crossfade.model.intent import Doubt
 from crossfade.model.key import Key
 from crossfade.model.operation import MirrorWhen
@@ -20,6 +22,7 @@ from tests.fake_seams import LedgerFault
 from tests.fake_services import (
     Does,
     FakeAnswer,
+    ServiceRows,
     create_value,
     put_value,
     read_value,
@@ -113,6 +116,7 @@ async def test_a_broken_transport_leaves_the_intent_to_the_resolver() -> None:
     await node.quiet()
 
     assert node.events_of(WorkerFailed) == [WorkerFailed("writer", "RuntimeError")]
+    assert len(node.events_of(WriteUnknown)) == 1
     assert [node.writer.is_alive(intent.id) for intent in node.world.intents()] == [False]
     await _recover(node)
 
@@ -145,6 +149,37 @@ async def test_a_create_that_may_have_made_a_record_stays_open(does: Does, *, sa
 
     assert answer.status in (201, 500)
     assert [intent.doubt for intent in node.world.intents()] == [Doubt.AUTHORITY]
+    await _recover(node)
+
+
+@pytest.mark.parametrize("status", [303, 302, 307, 200])
+async def test_a_create_that_is_answered_without_a_key_is_searched_for(status: int) -> None:
+    """A redirect is how forms answer to a create: its record must not be lost to the mirror."""
+    node = await _shadow()
+
+    def made_and_elsewhere(rows: ServiceRows) -> FakeAnswer:
+        rows.set((7,), "made")
+        return FakeAnswer(status)
+
+    answer = await node.write(made_and_elsewhere, method="POST")
+    await node.quiet()
+
+    assert answer.status == status
+    assert [intent.doubt for intent in node.world.intents()] == [Doubt.AUTHORITY]
+    await _recover(node)
+    assert node.world.values(Side.NEW)[7,] == "made"
+
+
+@pytest.mark.parametrize("does", [Does.ACT, Does.FAIL_ACTED])
+async def test_a_caller_that_got_an_answer_is_not_told_of_as_unknown(does: Does) -> None:
+    """A create without a key is in doubt for us; its caller knows what it was told."""
+    node = await _shadow()
+    node.world.services[Side.LEGACY].plan.append(does)
+
+    await node.write(create_value("made", says=False), method="POST")
+    await node.quiet()
+
+    assert node.events_of(WriteUnknown) == []
     await _recover(node)
 
 
@@ -294,3 +329,31 @@ async def test_an_intent_that_was_not_committed_does_not_stay_alive() -> None:
         await node.write(put_value(KEY, "fresh"), KEY)
 
     assert [node.writer.is_alive(intent.id) for intent in node.world.intents()] == [False]
+
+
+async def test_a_write_that_a_ledger_runs_twice_is_alive_under_its_own_number(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The first run was rolled back: its number is another write's, or nobody's."""
+    node = await _shadow()
+    service, transact = node.world.services[Side.LEGACY], node.ledger.transact
+
+    async def run_twice(transition: Callable[[Rows], Any]) -> Any:  # noqa: ANN401 - any result
+        before = node.world.rows.snapshot()
+        node.world.rows.apply(lambda rows: (rows.next_sequence(), transition(rows)))
+        node.world.rows.restore(before)
+        return await transact(transition)
+
+    monkeypatch.setattr(node.ledger, "transact", run_twice)
+    service.plan.append(Does.HANG)
+    writing = asyncio.ensure_future(node.write(put_value(KEY, "fresh"), KEY))
+    await node.world.clock.settle()
+
+    (intent,) = node.world.intents()
+    alive = [number for number in range(intent.id + 10) if node.writer.is_alive(number)]
+    assert alive == [intent.id]
+
+    service.go_on()
+    await node.finish(writing)
+    await node.quiet()
+    assert not node.writer.is_alive(intent.id)

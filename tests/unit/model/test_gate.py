@@ -139,6 +139,15 @@ def test_each_move_has_its_gates(move: tuple[Stage, Stage], names: set[str]) -> 
             "verification: customer was verified before it was copied anew",
         ),
         (verified(passed=False), "verification: customer did not pass verification"),
+        (
+            verified(fraction=0.5),
+            "verification: customer was verified by 50% of its keys, at least 100% asked",
+        ),
+        (
+            of_entity(must_cover=0.1),
+            "alarms: keys of customer (until 10% of its keys are verified) "
+            "differed though nothing we know of wrote them",
+        ),
         (verified(age_seconds=90_000.0), "verification: customer was verified 25 h ago"),
         (
             verified(alarms=3),

@@ -221,6 +221,23 @@ async def test_an_unexpected_error_is_told_and_is_not_the_end() -> None:
     assert any("disk is full" in reason for reason in reasons)
 
 
+async def test_a_database_that_hangs_keeps_up_neither_keys_nor_intents() -> None:
+    """Upkeep waits for its epoch; everything else goes on."""
+    world = await make_world([1])
+    workers = make_workers(world)
+    world.faults[Side.NEW].epochs.append(StoreFault.HANG)
+    task = asyncio.ensure_future(workers.reconciler.run())
+    await world.clock.advance(10.0)
+    _dirty(world, 1)
+
+    await world.clock.advance(10.0)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+    assert world.values(Side.NEW) == {(1,): "name 1"}
+    await workers.node.stop()
+
+
 async def test_it_wakes_at_once_when_it_is_told_of_work() -> None:
     """Long before its next look."""
     world = await make_world([1])

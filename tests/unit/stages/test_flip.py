@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -10,6 +12,7 @@ from crossfade.errors import (
     GateError,
     MoveRefusedError,
 )
+from crossfade.ledger.rows import Rows
 from crossfade.ledger.transitions.intents import close_intent
 from crossfade.ledger.transitions.keys import mark_dirty
 from crossfade.model.key import Key
@@ -298,3 +301,23 @@ async def test_a_store_of_another_ledger_does_not_hold_writers_for_ever(side: Si
     identity = node.ledger.identity
     await node.world.databases[side].adopt(StoreEpoch(identity.ledger_id, identity.incarnation, 0))
     await _assert_in_service(node, Stage.SHADOW)
+
+
+async def test_a_row_that_was_taken_back_is_no_flip(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A ledger may run a transition again, and refuse it then: nothing was begun."""
+    node = await start_shadow(values={KEY: "old"})
+    rows, transact = node.world.rows, node.ledger.transact
+
+    async def run_again(transition: Callable[[Rows], Any]) -> Any:  # noqa: ANN401 - any result
+        before = rows.snapshot()
+        rows.apply(transition)
+        rows.restore(before)
+        rows.apply(lambda rows: rows.set_migration(replace(rows.migration(), retired=True)))
+        return await transact(transition)
+
+    monkeypatch.setattr(node.ledger, "transact", run_again)
+    with pytest.raises(GateError) as refused:
+        await node.finish(node.flipper.flip(Stage.LIVE, DECISION, 2.0))
+
+    assert type(refused.value) is GateError
+    assert node.events_of(FlipUndone) == []

@@ -1,8 +1,10 @@
 """A forced roll-back: the authority is dead; what agrees goes on, what is at risk is held."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from crossfade.errors import (
     CrossfadeError,
@@ -11,15 +13,18 @@ from crossfade.errors import (
     OutcomeUnknownError,
     StoreUnreachableError,
 )
+from crossfade.execution.calls import CallTag
+from crossfade.ledger.rows import Rows
 from crossfade.ledger.transitions.held import note_nothing_held, take_back
 from crossfade.ledger.transitions.moves import Decision
 from crossfade.model.key import Key
+from crossfade.model.key_state import DirtyReason, touched
 from crossfade.model.side import Side
 from crossfade.model.stage import Stage
 from crossfade.store.base import Fence, PutStatus
 from tests.builders import CUSTOMERS, DECISION, Node
 from tests.fake_seams import LedgerFault, StoreFault
-from tests.fake_services import Does, FakeAnswer, put_value, read_value
+from tests.fake_services import Does, FakeAnswer, create_value, put_value, read_value
 from tests.settling import assert_agreed, drain, settle, start_live
 
 KEY: Key = (1,)
@@ -197,3 +202,109 @@ async def test_it_may_be_cancelled_at_any_step(step: int) -> None:
     await drain(node)
     assert_agreed(node.world)
     assert node.world.key(KEY).entity == CUSTOMERS
+
+
+MADE: Key = (3,)
+
+
+async def _create_cut_by_the_roll_back(node: Node) -> "asyncio.Task[FakeAnswer]":
+    """New has made a record when it dies; its answer, with the id, is still on the way."""
+    answered = asyncio.Event()
+    request = node.world.make_request(create_value("made on new"), method="POST")
+
+    async def slow(side: Side, tag: CallTag) -> FakeAnswer:
+        answer = await request.call(side, tag)
+        await answered.wait()
+        return answer
+
+    writing = asyncio.ensure_future(node.writer.write(replace(request, call=slow)))
+    await node.world.clock.settle()
+    assert MADE in node.world.values(Side.NEW)
+    node.world.faults[Side.NEW].dead = True
+    node.world.services[Side.NEW].choose = lambda _: Does.UNREACHABLE
+    await _force(node)
+
+    async def answer_comes() -> FakeAnswer:
+        answered.set()
+        return (await writing)[0]
+
+    return asyncio.ensure_future(answer_comes())
+
+
+def _hold(rows: Rows, key: Key) -> None:
+    state = touched(rows.key(CUSTOMERS, key), rows.next_sequence(), DirtyReason.WRITE, 0.0)
+    rows.set_key(structs.replace(state, held_authority=Side.NEW))
+
+
+async def test_a_create_whose_key_comes_after_the_roll_back_is_held() -> None:
+    """Nobody could hold it at the roll-back; without the hold its record would be deleted."""
+    node = await _live()
+    creating = await _create_cut_by_the_roll_back(node)
+    assert not node.ledger.look(lambda rows: rows.held_keys(None, 10))
+
+    with pytest.raises(OutcomeUnknownError):
+        await creating
+    await node.quiet()
+
+    assert node.world.key(MADE).held_authority is Side.NEW
+    with pytest.raises(KeyHeldError):
+        await node.read(read_value(MADE), MADE)
+    await _bring_back(node)
+    await drain(node)
+    assert node.world.values(Side.LEGACY)[MADE] == "made on new"
+    assert_agreed(node.world)
+
+
+async def test_a_create_is_held_after_everything_else_was_freed_too() -> None:
+    """Reads had stopped to ask for held keys."""
+    node = await _live()
+    creating = await _create_cut_by_the_roll_back(node)
+    await _bring_back(node)
+    await node.ledger.transact(note_nothing_held)
+    assert not node.ledger.migration.holds_keys
+
+    with pytest.raises(OutcomeUnknownError):
+        await creating
+
+    assert (node.ledger.migration.holds_keys, node.ledger.migration.lost_side) == (True, None)
+    await node.quiet()
+    await drain(node)
+    assert node.world.values(Side.LEGACY)[MADE] == "made on new"
+    assert_agreed(node.world)
+
+
+async def test_a_key_that_legacy_was_promised_since_is_not_taken_from_it() -> None:
+    """Legacy gave the same id to a record that its caller was told of; new's caller never was."""
+    node = await _live()
+    creating = await _create_cut_by_the_roll_back(node)
+    answer = await node.write(create_value("promised by legacy"), method="POST")
+    assert (answer.status, answer.made) == (201, MADE)
+    await node.quiet()
+
+    with pytest.raises(OutcomeUnknownError):
+        await creating
+    await node.quiet()
+
+    assert node.world.key(MADE).held_authority is None
+    await _bring_back(node)
+    await drain(node)
+    assert node.world.values(Side.LEGACY)[MADE] == "promised by legacy"
+    assert_agreed(node.world)
+
+
+async def test_two_records_of_one_key_stay_with_the_operator() -> None:
+    """New's was promised before it died, legacy's after: no lease may choose between them."""
+    node = await _live()
+    node.world.faults[Side.NEW].dead = True
+    await _force(node)
+    await node.ledger.transact(lambda rows: _hold(rows, MADE))
+
+    answer = await node.write(create_value("promised by legacy"), method="POST")
+    await node.quiet()
+    await _bring_back(node)
+    end = await node.finish(node.convergence.converge(CUSTOMERS, MADE))
+
+    assert (answer.status, answer.made) == (201, MADE)
+    state = node.world.key(MADE)
+    assert (state.held_authority, state.releasing, state.lease) == (Side.NEW, True, None), end
+    assert node.world.values(Side.LEGACY)[MADE] == "promised by legacy"

@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from crossfade.model.key import Key
 from crossfade.model.side import Side
 from crossfade.model.stage import Stage
@@ -109,3 +111,28 @@ def test_the_pace_is_that_of_the_last_half_minute_with_work() -> None:
 
     assert (paces[0], paces[50], paces[100]) == (0.0, 5.0, 5.0)
     assert pace.per_second() > 0.0
+
+
+async def test_a_failure_that_nobody_expects_does_not_end_the_watch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Told, and looked again after a pause: without a watch no barrier passes."""
+    node = make_node()
+    await node.move(Stage.SHADOW)
+    step, failing = node.barrier.step, [ZeroDivisionError("by zero")]
+
+    async def fail_once() -> bool:
+        if failing:
+            raise failing.pop()
+        return await step()
+
+    monkeypatch.setattr(node.barrier, "step", fail_once)
+    watching = asyncio.ensure_future(node.watch.run())
+    await node.world.clock.advance(10 * node.stage_options.watch_seconds)
+
+    assert not watching.done()
+    watching.cancel()
+    assert node.events_of(WorkerFailed) == [
+        WorkerFailed("stage watch", "ZeroDivisionError: by zero")
+    ]
+    assert node.ledger.migration.barrier_passed

@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 import sqlite3
+import threading
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,16 @@ from crossfade.errors import (
     StoreOutcomeUnknownError,
     StoreUnreachableError,
 )
+from crossfade.model.key import Key
 from crossfade.model.store_description import SqlTable
 from crossfade.store.base import PutStatus, StoreEpoch
-from crossfade.store.sql import SqlDatabase, SqlDatabases, SqlOptions, open_sql_store
+from crossfade.store.sql import (
+    SqlDatabase,
+    SqlDatabases,
+    SqlOptions,
+    SqlStore,
+    open_sql_store,
+)
 from crossfade.store.sqlite_dialect import SqliteDialect
 from tests.unit.store.sqlite_files import FENCE, opened_database, opened_store, run
 
@@ -182,6 +190,57 @@ async def test_calls_beyond_the_bound_are_refused_at_once(thing: SqlTable) -> No
     refused = [result for result in results if isinstance(result, StoreUnreachableError)]
     assert len(refused) == 2
     assert "calls_waiting_max" in str(refused[0])
+
+
+async def test_a_put_that_hangs_is_in_doubt_and_keeps_its_thread(thing: SqlTable) -> None:
+    """It may be applied later; more puts would only queue behind it, reads go on."""
+    limits = SqlOptions(call_seconds_max=0.05, busy_seconds_max=5)
+    async with opened_store(thing, limits) as store:
+        blocker = sqlite3.connect(thing.url, isolation_level=None)
+        blocker.execute("BEGIN IMMEDIATE")
+        began, waits = [
+            asyncio.ensure_future(store.put((number,), {"Name": "a"}, FENCE)) for number in (1, 2)
+        ]
+        with pytest.raises(StoreOutcomeUnknownError, match=r"within 0\.05 s"):
+            await began
+        with pytest.raises(StoreUnreachableError, match=r"within 0\.05 s"):
+            await waits
+
+        with pytest.raises(StoreUnreachableError, match="hangs in every call"):
+            await store.put((3,), {"Name": "a"}, FENCE)
+        assert await store.read((1,)) is None
+        blocker.close()
+        await _until_there(store, (1,))
+
+        assert (await store.put((3,), {"Name": "a"}, FENCE)).status is PutStatus.OK
+        assert await store.read((2,)) is None
+
+
+async def test_reads_that_hang_stop_neither_their_callers_nor_the_end(
+    thing: SqlTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each ends in time, the threads are bounded, and closing does not wait for ever."""
+    limits = SqlOptions(call_seconds_max=0.05, reader_connections_max=2)
+    released = threading.Event()
+    async with opened_store(thing, limits) as store:
+        with monkeypatch.context() as patch:
+            patch.setattr(SqliteDialect, "begin", lambda *_, **__: released.wait(10))
+            ends = await asyncio.gather(
+                *(store.read((1,)) for _ in range(4)), return_exceptions=True
+            )
+            assert [type(end) for end in ends] == [StoreUnreachableError] * 4
+            with pytest.raises(StoreUnreachableError, match="hangs in every call"):
+                await store.read((1,))
+            assert threading.active_count() < 10
+            async with asyncio.timeout(2):
+                await store._database.close()  # noqa: SLF001
+        released.set()
+
+
+async def _until_there(store: SqlStore, key: Key) -> None:
+    async with asyncio.timeout(5):
+        while await store.read(key) is None:
+            await asyncio.sleep(0.01)
 
 
 async def test_a_closed_database_refuses_calls(thing: SqlTable) -> None:

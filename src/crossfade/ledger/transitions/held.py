@@ -89,7 +89,7 @@ def note_nothing_held(rows: Rows) -> MigrationState:
     state = rows.migration()
     entities_held = any(rows.entity(name).held_authority for name in entity_names(rows))
     done = state.holds_keys and state.lost_side is None and not entities_held
-    if done and not rows.held_keys(1):
+    if done and not rows.held_keys(None, 1):
         state = replace(state, holds_keys=False)
         rows.set_migration(state)
     return state
@@ -97,5 +97,5 @@ def note_nothing_held(rows: Rows) -> MigrationState:
 
 def _keep_with_operator(rows: Rows) -> None:
     """Held keys must not converge from older data: `releasing` refuses every lease on them."""
-    for state in rows.held_keys(_EVERY_KEY):
+    for state in rows.held_keys(None, _EVERY_KEY):
         rows.set_key(structs.replace(state, releasing=True, lease=None))

@@ -10,6 +10,7 @@ from crossfade.model.chunk import opened_since
 from crossfade.model.coverage import covers
 from crossfade.model.key import Key
 from crossfade.model.key_state import (
+    NEEDS_OTHERS,
     DirtyReason,
     KeyState,
     Lease,
@@ -21,6 +22,9 @@ from crossfade.model.key_state import (
 )
 from crossfade.model.plan import KeyStanding
 from crossfade.model.side import Side
+
+
+_KEYS_AT_ONCE = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +115,18 @@ def mark_dirty(
         state = touched(rows.key(entity, key), rows.next_sequence(), reason, at)
         rows.set_key(structs.replace(state, quarantine=None, waived=False))
         count += 1
+    return count
+
+
+def retry_blocked_keys(rows: Rows, at: float) -> int:
+    """More was copied: keys that were quarantined for want of other rows get another chance.
+
+    Those that an operator waived are left alone. Returns how many.
+    """
+    count = 0
+    for state in rows.quarantined_keys(None, _KEYS_AT_ONCE):
+        if not state.waived and (state.quarantine or "").startswith(NEEDS_OTHERS):
+            count += mark_dirty(rows, state.entity, [state.key], DirtyReason.CHUNK, at)
     return count
 
 

@@ -8,7 +8,11 @@ from typing import Any
 from crossfade.errors import GateError
 from crossfade.ledger.rows import Rows, RowsView
 from crossfade.ledger.transitions.chunks import close_chunk, open_chunk
-from crossfade.ledger.transitions.keys import mark_dirty, quarantine_chunk_row
+from crossfade.ledger.transitions.keys import (
+    mark_dirty,
+    quarantine_chunk_row,
+    retry_blocked_keys,
+)
 from crossfade.model.chunk import Chunk
 from crossfade.model.coverage import is_complete
 from crossfade.model.key import Key, KeyRange
@@ -224,10 +228,14 @@ def finish_sweep(rows: Rows, entity: str, at: float) -> Sweep | None:
 
 
 def _finished(rows: Rows, sweep: Sweep, at: float) -> Sweep:
-    """The sweep, done where every key is covered and no chunk was left behind."""
+    """The sweep, done where every key is covered and no chunk was left behind.
+
+    What it has copied may be what keys of other entities were waiting for.
+    """
     complete = is_complete(rows.entity(sweep.entity).coverage)
     if not complete or rows.open_chunks(sweep.entity) or sweep.state is SweepState.DONE:
         return sweep
+    retry_blocked_keys(rows, at)
     return replace(sweep, state=SweepState.DONE, finished_at=at)
 
 

@@ -6,7 +6,6 @@ from functools import partial
 from crossfade.ledger.memory import MemoryLedger
 from crossfade.ledger.rows import Rows
 from crossfade.ledger.transitions.observations import (
-    MISMATCHES,
     group_in,
     merge_observations,
     mismatch_groups,

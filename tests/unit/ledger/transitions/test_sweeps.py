@@ -27,7 +27,7 @@ from crossfade.ledger.transitions.sweeps import (
     stop_sweep,
 )
 from crossfade.model.key import EVERY_KEY, Key, KeyRange
-from crossfade.model.key_state import DirtyReason, KeyState
+from crossfade.model.key_state import NEEDS_OTHERS, DirtyReason, KeyState
 from crossfade.model.migration_state import MigrationState
 from crossfade.model.side import Side
 from crossfade.model.stage import Stage
@@ -233,3 +233,28 @@ def test_a_row_in_the_way_of_another_makes_both_dirty() -> None:
 
 def _key_state(rows: RowsView, key: Key) -> KeyState:
     return rows.key(THINGS, key)
+
+
+@pytest.mark.parametrize(
+    ("quarantine", "waived", "again"),
+    [
+        (f"{NEEDS_OTHERS}no such parent", False, True),
+        (f"{NEEDS_OTHERS}no such parent", True, False),
+        ("too long", False, False),
+    ],
+)
+def test_a_finished_sweep_gives_keys_that_lacked_a_parent_another_chance(
+    quarantine: str, *, waived: bool, again: bool
+) -> None:
+    """Of whichever entity; it may just have copied what they need."""
+    ledger = _ledger()
+    child = KeyState("children", (1,), seq=7, quarantine=quarantine, waived=waived)
+    ledger.apply(lambda rows: rows.set_key(child))
+    _started(ledger)
+    opened = _opened(ledger)
+
+    ledger.apply(partial(close_sweep_chunk, chunk=opened.chunk, tally=ChunkTally(), at=2.0))
+
+    after = ledger.look(lambda rows: rows.key("children", (1,)))
+    assert after.dirty
+    assert (after.quarantine is None) is again
