@@ -12,7 +12,7 @@ from crossfade.convergence.backlog import Backlog
 from crossfade.convergence.key_scan import OneSidedWalk, PairedPages, in_order, itself
 from crossfade.convergence.sides import EntityStores
 from crossfade.convergence.throttle import Throttle
-from crossfade.errors import MappingError
+from crossfade.errors import GateError, MappingError
 from crossfade.ledger.base import Ledger
 from crossfade.ledger.transitions.chunks import abandon_chunk
 from crossfade.ledger.transitions.keys import mark_dirty
@@ -85,7 +85,7 @@ class ChunkCopier:
         Crash after: the chunk stays open, and is run again with a higher token.
 
         Raises:
-            GateError: nothing may be copied now.
+            GateError: nothing may be copied now, or too many keys stay dirty.
             StoreError: a side cannot be read; the chunk was abandoned, since nothing was put.
 
         """
@@ -114,14 +114,19 @@ class ChunkCopier:
             StoreOutcomeUnknownError, TimeoutError: a batch may still be applied: the chunk stays
                 open until it was run again under a higher token.
             StoreError: a side does not answer; the chunk stays open, too.
+            GateError: too many keys stay dirty; the chunk was abandoned.
 
         """
         try:
             await self._put_pages(chunk)
+            await self._mark_tail(chunk)
         except EpochFencedError:
             await self.abandon(chunk.opened)
             return False
-        await self._mark_tail(chunk)
+        except GateError:
+            # What was put has ended, and is put again under a higher token.
+            await self.abandon(chunk.opened)
+            raise
         at = self._seams.clock.now().timestamp()
         close = partial(close_sweep_chunk, chunk=chunk.opened.chunk, tally=chunk.tally, at=at)
         counts = await self._ledger.transact(close)
@@ -206,7 +211,9 @@ class ChunkCopier:
 
     async def _mark(self, entity: str, keys: Sequence[Key], reason: DirtyReason) -> None:
         if keys:
-            await self._backlog.room(entity)
+            if not await self._backlog.room(entity, self.options.room_seconds_max):
+                # An open chunk stands in the way of a flip, and of the search for new records.
+                raise GateError(f"{self._backlog.full(entity)}: the chunk is copied again later.")
             at = self._seams.clock.now().timestamp()
             mark = partial(mark_dirty, entity=entity, keys=keys, reason=reason, at=at)
             await self._ledger.transact(mark)
@@ -267,8 +274,11 @@ class ChunkCopier:
             except MappingError as error:
                 bad.append(BadRow(key, str(error), final=True))
                 continue
-            if mapped is not None:
-                rows.append((key, mapped))
+            if mapped is None:
+                # Skipped, it would be covered without having been copied.
+                bad.append(BadRow(key, "the mapping gives no record", final=True))
+                continue
+            rows.append((key, mapped))
             if number % self.options.map_slice_rows == 0:
                 await self._seams.clock.sleep(0)
         return rows, bad

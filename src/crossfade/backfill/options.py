@@ -16,6 +16,8 @@ class BackfillOptions:
     """Whether the next chunk is read while this one is put; at most one is held in memory."""
     store_seconds_max: float = 60.0
     """Longest wait for one page read or one batch put; a batch's outcome is then unknown."""
+    room_seconds_max: float = 10.0
+    """Longest wait of an open chunk while too many keys are dirty; then it is run again later."""
     idle_seconds: float = 1.0
     """How often a worker with nothing to copy looks for a sweep that was asked for."""
     retry_seconds: float = 0.5

@@ -32,13 +32,7 @@ async def node_process(definition: Migration, config: Config) -> AsyncIterator[R
 
     """
     files = NodeFiles(config)
-    if not ledger_exists(config.ledger):
-        # A port in use must leave no new ledger behind, and no store that obeys it.
-        for host, port in (
-            (config.control.host, config.control.port),
-            (config.gateway.host, config.gateway.port),
-        ):
-            bind(host, port).close()
+    _check_ports(config)
     async with AsyncExitStack() as stack:
         node: Node = await open_node(definition, config, serving=True)
         stack.push_async_callback(node.stop)
@@ -71,3 +65,14 @@ async def node_process(definition: Migration, config: Config) -> AsyncIterator[R
         files.publish(running, token)
         stack.callback(files.withdraw)
         yield running
+
+
+def _check_ports(config: Config) -> None:
+    """A port in use must leave no new ledger behind, and no store that obeys it."""
+    if ledger_exists(config.ledger):
+        return
+    for host, port in (
+        (config.control.host, config.control.port),
+        (config.gateway.host, config.gateway.port),
+    ):
+        bind(host, port).close()

@@ -33,7 +33,18 @@ class Backlog:
             return None
         return f"{dirty} dirty keys of {entity} wait for convergence"
 
-    async def room(self, entity: str) -> None:
-        """Wait until there is room; for ever, if convergence cannot get on."""
+    async def room(self, entity: str, seconds_max: float | None = None) -> bool:
+        """Wait until there is room; whether there is any.
+
+        Args:
+            entity: its name.
+            seconds_max: how long to wait. None: for ever, if convergence cannot get on; not for
+                whoever keeps something open meanwhile.
+
+        """
+        until = None if seconds_max is None else self._clock.monotonic() + seconds_max
         while self.full(entity) is not None:
+            if until is not None and self._clock.monotonic() >= until:
+                return False
             await self._clock.sleep(self._options.poll_seconds)
+        return True

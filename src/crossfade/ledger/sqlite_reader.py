@@ -30,7 +30,9 @@ class SqliteReader:
         self._view = SqliteView(connection, queries)
         self._data_version = 0
         self._closed = False
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        self._looking = False
+        """Whether the thread that holds the lock has a snapshot."""
 
     @property
     def identity(self) -> LedgerIdentity:
@@ -48,15 +50,22 @@ class SqliteReader:
         return self.look(lambda _: self._view.sequence())
 
     def look(self, query: Callable[[RowsQueries], Result]) -> Result:
-        """See `Ledger.look`; waits for other looks of this process, never for the writer."""
+        """See `Ledger.look`; waits for other looks of this process, never for the writer.
+
+        A look inside a look sees the same snapshot.
+        """
         with self._lock:
+            if self._looking:
+                return query(self._view)
             if self._closed:
                 raise LedgerUnavailableError("the ledger is closed. Open it again to go on.")
             with unavailable(self._path):
                 self._begin()
+                self._looking = True
                 try:
                     return query(self._view)
                 finally:
+                    self._looking = False
                     self._connection.execute(self._queries["rollback"])
 
     def close(self) -> None:

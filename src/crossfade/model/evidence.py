@@ -25,7 +25,7 @@ class GateOptions:
     """Seconds since an entity was verified; what held last week says little about today."""
 
     verified_fraction_min: float = 1.0
-    """Share of the keys that a verification must have compared, in (0, 1]; a sample proves less."""
+    """Share of the keys that a verification must compare, in (0, 1]; a sample proves less."""
 
     compared_min: int = 20
     """Comparisons of each read operation since the last fix; fewer prove nothing."""

@@ -184,8 +184,8 @@ def _unverified(entity: EntityEvidence, options: GateOptions) -> str:
     if not verification.passed:
         return "did not pass verification"
     if verification.fraction < options.verified_fraction_min:
-        least = options.verified_fraction_min
-        return f"was verified by {verification.fraction:.0%} of its keys, at least {least:.0%} asked"
+        share, least = verification.fraction, options.verified_fraction_min
+        return f"was verified by {share:.0%} of its keys, at least {least:.0%} asked"
     if verification.age_seconds > options.verification_age_seconds_max:
         return f"was verified {verification.age_seconds / 3600:,.0f} h ago"
     return ""

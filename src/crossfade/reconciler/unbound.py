@@ -1,21 +1,15 @@
 """Find the records of creates whose id was never learned, then settle those creates."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from functools import partial
-
-import msgspec
 
 from crossfade.convergence.key_scan import KeyDifferences, in_order
 from crossfade.convergence.sides import EntityStores, Sides
 from crossfade.ledger.base import Ledger
-from crossfade.ledger.rows import Rows
-from crossfade.ledger.transitions.intents import settle_unbound
-from crossfade.ledger.transitions.keys import mark_dirty
+from crossfade.ledger.transitions.unbound import note_found, settle_searched
 from crossfade.model.coverage import add_range
 from crossfade.model.intent import Intent
-from crossfade.model.key import EVERY_KEY, Key, KeyRange
-from crossfade.model.key_state import DirtyReason, touched
+from crossfade.model.key import EVERY_KEY, KeyRange
 from crossfade.model.side import Side
 from crossfade.reconciler.options import ReconcilerOptions
 from crossfade.seams.bundle import Seams
@@ -60,7 +54,7 @@ class UnboundCreates:
         await self._seams.failpoint("resolver.searched")
         at = self._seams.clock.now().timestamp()
         numbers = [intent.id for intent in intents]
-        await self._ledger.transact(partial(_settle_all, intent_ids=numbers, at=at))
+        await self._ledger.transact(partial(settle_searched, intent_ids=numbers, at=at))
         return True
 
     def _ranges(self, entity: str) -> tuple[KeyRange, ...]:
@@ -78,33 +72,10 @@ class UnboundCreates:
             if page.only_authority:
                 at = self._seams.clock.now().timestamp()
                 note = partial(
-                    _note_found,
+                    note_found,
                     entity=stores.entity.name,
                     keys=page.only_authority,
                     creator=creator,
                     at=at,
                 )
                 await self._ledger.transact(note)
-
-
-def _note_found(rows: Rows, entity: str, keys: Iterable[Key], creator: Side, at: float) -> None:
-    """The keys are dirty; where the authority has changed since, their creator is held to it.
-
-    After a forced roll-back a record that only the lost side has must be copied from there, and
-    not be deleted there. A key that is dirty already has been decided on.
-    """
-    migration = rows.migration()
-    unknown = [key for key in keys if not rows.key(entity, key).dirty]
-    if migration.authority is creator:
-        mark_dirty(rows, entity, unknown, DirtyReason.UNBOUND, at)
-        return
-    for key in unknown:
-        state = touched(rows.key(entity, key), rows.next_sequence(), DirtyReason.UNBOUND, at)
-        rows.set_key(msgspec.structs.replace(state, held_authority=creator))
-    if unknown and not migration.holds_keys:
-        rows.set_migration(replace(migration, holds_keys=True))
-
-
-def _settle_all(rows: Rows, intent_ids: Iterable[int], at: float) -> None:
-    for intent_id in intent_ids:
-        settle_unbound(rows, intent_id, (), at)

@@ -3,13 +3,13 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from crossfade.convergence.forgotten_store import ForgottenStores
 from crossfade.convergence.sides import Sides
 from crossfade.errors import ForeignLedgerError, StoreError
 from crossfade.ledger.base import Ledger
-from crossfade.ledger.rows import Rows
-from crossfade.ledger.transitions.chunks import declare_entity
+from crossfade.ledger.transitions.chunks import declare_entities
 from crossfade.ledger.transitions.moves import note_untracked_writes
 from crossfade.model.migration_state import MigrationState
 from crossfade.model.side import Side
@@ -43,14 +43,7 @@ class NodeStart:
     async def declare_entities(self) -> tuple[str, ...]:
         """Make the definition's entities known; returns those that need a new sweep (rule 12)."""
         versions = {name: stores.entity.version for name, stores in self._sides.entities.items()}
-
-        def transition(rows: Rows) -> tuple[str, ...]:
-            rows.set_document("entities", "declared", list(versions))
-            return tuple(
-                name for name, version in versions.items() if declare_entity(rows, name, version)
-            )
-
-        return await self._ledger.transact(transition)
+        return await self._ledger.transact(partial(declare_entities, versions=versions))
 
     async def note_untracked(self) -> bool:
         """Say that this node may send writes without intent; True if an earlier one may have."""

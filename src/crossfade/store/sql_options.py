@@ -15,7 +15,7 @@ class SqlOptions:
     """Longest wait for one transaction, the wait for its thread included. One that began and does
     not end keeps its thread; once all of them hang, calls are refused at once as unreachable."""
     check_seconds_max: float = 600.0
-    """Longest wait where a store is opened: all keys are read if the schema promises too little."""
+    """Longest wait to open a store: all keys are read where the schema promises too little."""
     calls_waiting_max: int = 2000
     """Calls that may wait for a connection; more are refused at once as unreachable."""
     foreign_keys: bool = True

@@ -1,4 +1,4 @@
-"""A newcomer's bad day: what `status`, `doctor` and dry runs say when something is down or over."""
+"""A bad day: what `status`, `doctor` and dry runs say when something is down or over."""
 
 import contextlib
 from collections.abc import Iterator
@@ -108,9 +108,9 @@ def test_dry_runs_agree_with_the_commands(open_shop: Shop) -> None:
             for dry in ([], ["--dry-run"]):
                 assert open_shop.run(*words, *dry).code == 5, words
         with away(open_shop, "new"):
-            dry = open_shop.run("stage", "rollback", "shadow", "--dry-run")
-            refused(dry, "does not answer; 1 key may have the newest value only there")
-            assert open_shop.run("stage", "rollback", "shadow").error == dry.error
+            rehearsed = open_shop.run("stage", "rollback", "shadow", "--dry-run")
+            refused(rehearsed, "does not answer; 1 key may have the newest value only there")
+            assert open_shop.run("stage", "rollback", "shadow").error == rehearsed.error
             forced = open_shop.run("stage", "rollback", "shadow", "--force", "--dry-run")
             assert (forced.code, "1 key would be held" in forced.out) == (0, True)
             assert "rollback shadow --force" in forced.out

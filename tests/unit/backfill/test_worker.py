@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 
 from crossfade.backfill.options import BackfillOptions
-from crossfade.ledger.transitions.sweeps import SweepState, pause_sweep, start_sweep, stop_sweep
+from crossfade.ledger.transitions.sweeps import SweepState, pause_sweep, start_sweep
 from crossfade.model.key import KeyRange
 from crossfade.model.migration_state import Flip, FlipKind, FlipPhase, MigrationState
 from crossfade.model.side import Side
@@ -188,16 +188,16 @@ async def test_a_paused_sweep_leaves_no_chunk_open_and_goes_on_where_it_was() ->
     assert (_agrees(world), sweep_of(world).rows) == (True, 19)
 
 
-async def test_a_stopped_sweep_stays_stopped_in_a_new_generation() -> None:
+async def test_a_paused_sweep_stays_paused_in_a_new_generation() -> None:
     """Only a start makes it run again."""
     world = await make_world(range(1, 6))
     workers = make_workers(world)
     await workers.start_sweep()
-    await workers.node.ledger.transact(partial(stop_sweep, entity=CUSTOMERS))
+    await workers.node.ledger.transact(partial(pause_sweep, entity=CUSTOMERS))
     void_generation(world)
 
     assert not await workers.backfill.step()
-    assert sweep_of(world).state is SweepState.STOPPED
+    assert sweep_of(world).state is SweepState.PAUSED
 
 
 async def test_a_new_generation_starts_the_sweep_anew() -> None:

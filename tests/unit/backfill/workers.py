@@ -18,10 +18,10 @@ from crossfade.reconciler.worker import Reconciler, ThisProcess
 from crossfade.store.base import StoreEpoch
 from crossfade.store.memory import MemoryTable
 from crossfade.store.memory_store import MemoryStore
-from crossfade.verification.repair import Repair
 from crossfade.verification.verifier import Verifier
 from tests.builders import ANSWERS_WITHIN_SECONDS, CUSTOMERS, Node, World, make_node
 from tests.fake_seams import NodeDatabase, NodeStore
+from tests.repairing import Repair
 
 CHUNK_ROWS = 4
 """Small enough that a handful of rows makes several chunks."""
@@ -83,7 +83,7 @@ def make_workers(
         backfill=BackfillWorker(*parts, node.hooks, node.seams, "node-1", backfill),
         reconciler=Reconciler(*parts, node.convergence, node.hooks, node.seams, process),
         verifier=Verifier(*parts, node.hooks, node.seams),
-        repair=Repair(*parts, node.seams),
+        repair=Repair(node.ledger),
     )
 
 

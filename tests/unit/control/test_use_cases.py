@@ -3,6 +3,7 @@
 from functools import partial
 
 import pytest
+from msgspec import structs
 
 from crossfade.backfill.worker import BackfillWorker
 from crossfade.control.copying import Copying
@@ -22,9 +23,10 @@ from crossfade.control.requests import (
 from crossfade.control.telling import Telling
 from crossfade.control.verifying import Verifying
 from crossfade.errors import ConfigurationError, GateError, IllegalMoveError
+from crossfade.ledger.rows import Rows
 from crossfade.ledger.transitions.keys import mark_dirty, quarantine_key, take_lease
 from crossfade.model.evidence import GateOptions
-from crossfade.model.key_state import DirtyReason
+from crossfade.model.key_state import DirtyReason, KeyState
 from crossfade.model.side import Side
 from crossfade.model.stage import Stage
 from crossfade.stages.evidence import EvidenceGatherer
@@ -224,6 +226,42 @@ async def test_only_quarantined_keys_are_waived_and_all_or_none(desk: Desk) -> N
     assert desk.node.world.counts().waived == 1
     told = await desk.keys.retry(KeysAsked(entity=CUSTOMERS, every=True))
     assert (told["agreed"], desk.node.world.counts().waived) == (1, 0)
+
+
+async def test_all_means_all_however_many_there_are(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of more keys than one answer lists, the node goes on with the rest by itself."""
+    monkeypatch.setattr("crossfade.control.key_cases.LIST_ROWS_MAX", 2)
+    await desk.shadow()
+    rows = desk.node.world.rows
+    keys = [(number,) for number in range(1, 6)]
+    rows.apply(partial(mark_dirty, entity=CUSTOMERS, keys=keys, reason=DirtyReason.REPAIR, at=1.0))
+    for key in keys:
+        grant = rows.apply(partial(take_lease, entity=CUSTOMERS, key=key, owner="x", at=1.0))
+        assert grant is not None
+        rows.apply(partial(quarantine_key, grant=grant, reason="too long"))
+
+    await desk.keys.waive(KeysAsked(entity=CUSTOMERS, every=True))
+    waived = desk.node.world.counts().waived
+    told = await desk.keys.retry(KeysAsked(entity=CUSTOMERS, every=True))
+
+    assert waived == 5
+    assert (told["agreed"], len(told["keys"])) == (2, 2)
+    assert "goes on with the other 3" in told["summary"]
+    counts = desk.node.world.counts()
+    assert (counts.quarantined, counts.waived, counts.dirty) == (0, 0, 3)
+    for key in keys:
+        held = structs.replace(desk.node.world.key(key), held_authority=Side.NEW)
+        rows.apply(partial(_set_key, state=held))
+    await desk.node.epochs.raise_to(desk.node.ledger.migration.epoch, Side)
+    told = await desk.keys.release(KeysAsked(entity=CUSTOMERS, every=True))
+    assert "5 keys" in told["summary"]
+    assert desk.node.world.counts().held == 0
+
+
+def _set_key(rows: Rows, state: KeyState) -> None:
+    rows.set_key(state)
 
 
 async def test_a_key_that_is_not_held_cannot_be_released(desk: Desk) -> None:

@@ -23,6 +23,10 @@ from crossfade.model.gate import (
 from crossfade.model.stage import MOVES, Stage, is_forward
 
 OPTIONS = GateOptions()
+ALARM_STANDS = (
+    "alarms: keys of customer (until 10% of its keys are verified) "
+    "differed though nothing we know of wrote them"
+)
 
 ORDER = EntityEvidence(
     name="order",
@@ -145,8 +149,7 @@ def test_each_move_has_its_gates(move: tuple[Stage, Stage], names: set[str]) -> 
         ),
         (
             of_entity(must_cover=0.1),
-            "alarms: keys of customer (until 10% of its keys are verified) "
-            "differed though nothing we know of wrote them",
+            ALARM_STANDS,
         ),
         (verified(age_seconds=90_000.0), "verification: customer was verified 25 h ago"),
         (

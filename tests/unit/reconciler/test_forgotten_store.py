@@ -1,4 +1,4 @@
-"""A database that was dropped, made anew or restored is not taken for the one that was copied to."""
+"""A database that was dropped, made anew or restored is not the one that was copied into."""
 
 from dataclasses import replace
 from functools import partial

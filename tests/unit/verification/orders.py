@@ -29,9 +29,9 @@ from crossfade.store.memory import MemoryDatabase, MemoryTable
 from crossfade.store.memory_store import MemoryStore
 from crossfade.testing.manual_clock import ManualClock
 from crossfade.verification.options import VerificationOptions
-from crossfade.verification.repair import Repair
 from crossfade.verification.verifier import Verifier
 from tests.fake_seams import CrashingFailpoint, Life, Turns
+from tests.repairing import Repair
 
 ORDERS = "orders"
 PLACED = datetime(2026, 3, 29, 0, 30, tzinfo=UTC)
@@ -197,7 +197,7 @@ async def make_orders(count: int = 40, *, ordered: bool = True, covered: bool = 
     reconciler = Reconciler(ledger, sides, convergence, hooks, seams, process)
     return Orders(
         clock, ledger, sides, life, failpoint, databases, events, hooks, seams, reconciler,
-        Repair(ledger, sides, seams),
+        Repair(ledger),
     )  # fmt: skip
 
 

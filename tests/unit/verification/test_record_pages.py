@@ -90,7 +90,7 @@ def test_no_key_is_skipped_whichever_read_fails(  # noqa: PLR0913 - what hypothe
 
 @pytest.mark.parametrize("ordered", [True, False], ids=["ordered", "unordered"])
 @given(ours=KEYS, theirs=KEYS, first=FAILING, second=FAILING, rows_max=st.integers(1, 5))
-def test_no_difference_is_skipped_whichever_read_fails(  # noqa: PLR0913 - what hypothesis varies
+def test_no_difference_is_skipped_whichever_read_fails(
     ours: set[int], theirs: set[int], first: set[int], second: set[int], rows_max: int,
     *, ordered: bool,
 ) -> None:  # fmt: skip

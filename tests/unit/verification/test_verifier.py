@@ -304,22 +304,3 @@ async def test_one_verification_of_an_entity_at_a_time() -> None:
     assert (await task).passed
     finished = [one for one in orders.events if isinstance(one, VerificationFinished)]
     assert finished == [VerificationFinished(ORDERS, 40, 0, 0)]
-
-
-async def test_repair_by_name_by_range_and_by_verdict() -> None:
-    """Marked keys converge; the others are left alone."""
-    orders = await make_orders()
-    _corrupt(orders, 3, 10, 11, 12, 30)
-    orders.rows(Side.NEW)[(13,)] = {**orders.rows(Side.NEW)[(13,)], "remark": "x"}
-    orders.rows(Side.NEW)[(99,)] = {**orders.rows(Side.NEW)[(13,)], "id": 99, "items": []}
-
-    assert await orders.repair.keys(ORDERS, [(3,)]) == 1
-    assert await orders.repair.range(ORDERS, KeyRange((9,), (13,))) == 4
-    assert await orders.repair.range(ORDERS, KeyRange((40,), None)) == 1
-    await orders.converge()
-    verdict = await orders.verifier().verify(ORDERS)
-    assert verdict.alarm_keys == ((30,),)
-
-    assert await orders.repair.alarms(ORDERS) == 1
-    await orders.converge()
-    assert orders.agrees()

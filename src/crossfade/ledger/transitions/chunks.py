@@ -1,6 +1,6 @@
 """Opening and closing chunks, coverage and generations (PROTOCOL.md `chunk`)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from crossfade.errors import GateError
@@ -101,6 +101,15 @@ def void_coverage(rows: Rows, entity: EntityState) -> EntityState:
     state = replace(entity, generation=entity.generation + 1, coverage=NOTHING, covered_at=0)
     rows.set_entity(state)
     return state
+
+
+def declare_entities(rows: Rows, versions: Mapping[str, str]) -> tuple[str, ...]:
+    """Make a definition's entities known; returns those that need a new sweep (rule 12).
+
+    `versions`: the version of the mapping of each entity, in the order of their declaration.
+    """
+    rows.set_document("entities", "declared", list(versions))
+    return tuple(name for name, version in versions.items() if declare_entity(rows, name, version))
 
 
 def declare_entity(rows: Rows, name: str, mapping_version: str) -> bool:

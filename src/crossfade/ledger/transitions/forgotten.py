@@ -1,4 +1,4 @@
-"""A database that lost what it knew of the migration: what was copied into it counts for nothing."""
+"""A database that lost what it knew of the migration: nothing copied into it counts."""
 
 from crossfade.ledger.rows import Rows, RowsView
 from crossfade.ledger.transitions.chunks import void_coverage

@@ -23,7 +23,6 @@ from crossfade.model.key_state import (
 from crossfade.model.plan import KeyStanding
 from crossfade.model.side import Side
 
-
 _KEYS_AT_ONCE = 100_000
 
 

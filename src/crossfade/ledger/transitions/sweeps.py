@@ -30,8 +30,6 @@ class SweepState(StrEnum):
     PAUSED = "paused"
     DONE = "done"
     """Every key was covered in this generation; a new generation starts the sweep anew."""
-    STOPPED = "stopped"
-    """Given up; what was covered stays covered, and a start goes on from there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +96,7 @@ def look_sweep(rows: RowsView, entity: str) -> Sweep | None:
 def start_sweep(
     rows: Rows, entity: str, at: float, rows_per_second_max: float | None = None
 ) -> Sweep:
-    """Ask for an entity to be copied, or go on with a paused or stopped sweep; may be repeated.
+    """Ask for an entity to be copied, or go on with a paused sweep; may be repeated.
 
     Nothing is copied before the barrier has passed; the sweep waits for it.
     """
@@ -106,7 +104,7 @@ def start_sweep(
     sweep = look_sweep(rows, entity)
     if sweep is None or sweep.generation != generation:
         sweep = _anew(entity, generation, at)
-    elif sweep.state in (SweepState.PAUSED, SweepState.STOPPED):
+    elif sweep.state is SweepState.PAUSED:
         sweep = replace(sweep, state=SweepState.RUNNING)
     return _write(rows, replace(sweep, rows_per_second_max=rows_per_second_max))
 
@@ -118,18 +116,19 @@ def pause_sweep(rows: Rows, entity: str) -> Sweep:
         GateError: there is no sweep, or it is not running.
 
     """
-    return _set_state(rows, entity, SweepState.PAUSED)
-
-
-def stop_sweep(rows: Rows, entity: str) -> Sweep:
-    """Give the sweep up; raises as `pause_sweep` does."""
-    return _set_state(rows, entity, SweepState.STOPPED)
+    sweep = look_sweep(rows, entity)
+    if sweep is None or sweep.state is SweepState.DONE:
+        was = "done" if sweep is not None else "never started"
+        raise GateError(
+            f"the sweep of {entity} is {was}. Run `crossfade backfill status` to see all sweeps."
+        )
+    return _write(rows, replace(sweep, state=SweepState.PAUSED))
 
 
 def renew_sweep(rows: Rows, entity: str, at: float) -> Sweep | None:
     """Start anew where coverage was voided since (a new mapping, a lost side, `off`).
 
-    A paused or stopped sweep stays so. Returns the sweep as it is now.
+    A paused sweep stays so. Returns the sweep as it is now.
     """
     sweep = look_sweep(rows, entity)
     generation = rows.entity(entity).generation
@@ -237,16 +236,6 @@ def _finished(rows: Rows, sweep: Sweep, at: float) -> Sweep:
         return sweep
     retry_blocked_keys(rows, at)
     return replace(sweep, state=SweepState.DONE, finished_at=at)
-
-
-def _set_state(rows: Rows, entity: str, state: SweepState) -> Sweep:
-    sweep = look_sweep(rows, entity)
-    if sweep is None or sweep.state is SweepState.DONE:
-        was = "done" if sweep is not None else "never started"
-        raise GateError(
-            f"the sweep of {entity} is {was}. Run `crossfade backfill status` to see all sweeps."
-        )
-    return _write(rows, replace(sweep, state=state))
 
 
 def _anew(entity: str, generation: int, at: float) -> Sweep:

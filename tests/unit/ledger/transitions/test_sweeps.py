@@ -24,7 +24,6 @@ from crossfade.ledger.transitions.sweeps import (
     renew_sweep,
     set_rows_aside,
     start_sweep,
-    stop_sweep,
 )
 from crossfade.model.key import EVERY_KEY, Key, KeyRange
 from crossfade.model.key_state import NEEDS_OTHERS, DirtyReason, KeyState
@@ -92,7 +91,7 @@ def test_a_bound_is_fixed_once() -> None:
     assert kept.bound == (5,)
 
 
-def test_only_a_sweep_that_runs_can_be_paused_or_stopped() -> None:
+def test_only_a_sweep_that_runs_can_be_paused() -> None:
     """One that was never asked for, or is done, says so."""
     ledger = _ledger()
     with pytest.raises(GateError, match="never started"):
@@ -102,16 +101,14 @@ def test_only_a_sweep_that_runs_can_be_paused_or_stopped() -> None:
     ledger.apply(partial(close_sweep_chunk, chunk=opened.chunk, tally=ChunkTally(3), at=2.0))
 
     with pytest.raises(GateError, match="done"):
-        ledger.apply(partial(stop_sweep, entity=THINGS))
+        ledger.apply(partial(pause_sweep, entity=THINGS))
 
 
-@pytest.mark.parametrize("let_go", [pause_sweep, stop_sweep])
-def test_no_chunk_opens_for_a_sweep_that_rests(let_go: object) -> None:
+def test_no_chunk_opens_for_a_sweep_that_rests() -> None:
     """Until it is started again."""
     ledger = _ledger()
     _started(ledger)
-    assert callable(let_go)
-    ledger.apply(partial(let_go, entity=THINGS))
+    ledger.apply(partial(pause_sweep, entity=THINGS))
 
     with pytest.raises(GateError, match="not running"):
         _opened(ledger)
@@ -149,7 +146,6 @@ def test_a_done_sweep_is_renewed_and_a_paused_one_stays_paused() -> None:
     for state, expected in (
         (SweepState.DONE, SweepState.RUNNING),
         (SweepState.PAUSED, SweepState.PAUSED),
-        (SweepState.STOPPED, SweepState.STOPPED),
     ):
         ledger = _ledger()
         _started(ledger)
