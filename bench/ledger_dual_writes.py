@@ -44,6 +44,7 @@ class Done:
     acknowledged = True
     failed = False
     refused = False
+    deferred = False
     ambiguous = False
 
     def observed(self) -> Observed | None:

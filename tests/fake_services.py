@@ -40,6 +40,11 @@ class FakeAnswer:
         return 400 <= self.status < 500
 
     @property
+    def deferred(self) -> bool:
+        """See `Answer.deferred`."""
+        return self.status == 202
+
+    @property
     def ambiguous(self) -> bool:
         """See `Answer.ambiguous`."""
         return self.status in (502, 504)

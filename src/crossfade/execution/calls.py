@@ -27,6 +27,10 @@ class Answer(Protocol):
         """Whether the side says that it did not do what was asked (4xx)."""
 
     @property
+    def deferred(self) -> bool:
+        """Whether the side only says that it will act (202): that settles nothing (rule 7)."""
+
+    @property
     def ambiguous(self) -> bool:
         """Whether an intermediary may have made this answer (502, 504), so it is none (rule 7)."""
 

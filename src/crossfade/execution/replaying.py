@@ -73,7 +73,7 @@ class Replaying:
                 reason = "the mirror gave no answer" if error.sent else "the mirror is unreachable"
                 self._hooks.emit(ReplaySkipped(operation.name, reason))
                 return Replayed(doubtful=error.sent)
-        if mirrored.ambiguous:
+        if mirrored.ambiguous or mirrored.deferred:
             return Replayed(doubtful=True)
         judge = partial(self._judge, operation, intent, answer, mirrored)
         if not mirrored.acknowledged:

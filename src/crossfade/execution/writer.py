@@ -137,7 +137,7 @@ class Writer(Generic[AnswerT]):
                 answer = await request.call(plan.authority, SERVE)
         except CallFailedError as error:
             raise _caller_error(error) from error
-        if answer.ambiguous:
+        if answer.ambiguous or answer.deferred:
             self.untracked.doubt()
         return answer, plan.authority
 
@@ -222,9 +222,10 @@ class Writer(Generic[AnswerT]):
         intent = await self._bound(opened.intent, answer)
         if request.operation.mirror_when is MirrorWhen.AFTER_ANSWER:
             self._reply(reply, opened, answer)
-        if intent.unbound and not answer.refused:
-            # The authority may have made a record whose id is not known: the resolver looks. It
-            # does so after a redirect too, which is how forms answer to a create.
+        if answer.deferred or (intent.unbound and not answer.refused):
+            # The authority may act later, or may have made a record whose id is not known: the
+            # resolver waits and looks. It does so after a redirect too, which is how forms answer
+            # to a create.
             await self._doubt(intent, Doubt.AUTHORITY)
         else:
             await self._follow(request, opened, intent, answer)

@@ -50,6 +50,11 @@ class ServiceAnswer:
         return HTTPStatus.BAD_REQUEST <= self.status < HTTPStatus.INTERNAL_SERVER_ERROR
 
     @property
+    def deferred(self) -> bool:
+        """Whether the side only says that it will act (202)."""
+        return self.status == HTTPStatus.ACCEPTED
+
+    @property
     def ambiguous(self) -> bool:
         """Whether an intermediary may have made this answer (502, 504)."""
         return self.status in _INTERMEDIARY

@@ -71,6 +71,8 @@ FULL_MIGRATION = MigrationState(
     holds_keys=True,
     lost_side=Side.NEW,
     lost_epoch=8,
+    confirmed_legacy=9,
+    confirmed_new=8,
 )
 
 FULL_CHUNK = Chunk(

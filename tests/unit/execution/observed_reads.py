@@ -58,6 +58,7 @@ class FakeAnswer:
     acknowledged = True
     failed = False
     refused = False
+    deferred = False
     ambiguous = False
 
     def observed(self) -> Observed | None:

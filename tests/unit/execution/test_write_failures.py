@@ -357,3 +357,17 @@ async def test_a_write_that_a_ledger_runs_twice_is_alive_under_its_own_number(
     await node.finish(writing)
     await node.quiet()
     assert not node.writer.is_alive(intent.id)
+
+
+async def test_an_answer_that_only_promises_settles_nothing() -> None:
+    """202: the caller gets it, and the intent stays open until the service has surely acted."""
+    node = await start_shadow(values={KEY: "old"})
+
+    def accept(rows: ServiceRows) -> FakeAnswer:  # noqa: ARG001 - it will act later
+        return FakeAnswer(202)
+
+    answer = await node.write(accept, KEY)
+    await node.quiet()
+
+    (intent,) = node.ledger.look(lambda rows: rows.intents(10))
+    assert (answer.status, intent.doubt) == (202, Doubt.AUTHORITY)
