@@ -31,7 +31,7 @@ ADAPTERS: dict[str, tuple[set[str], str]] = {
     "src/crossfade/ledger/sqlite_reader.py": ({"threading"}, "one connection, several callers"),
     "src/crossfade/ledger/sqlite_writer.py": ({"threading"}, "the one thread that commits"),
     "src/crossfade/store/sql_connections.py": (
-        {"asyncio.to_thread", "concurrent.futures", "run_in_executor"},
+        {"concurrent.futures"},
         "a bounded number of threads, since the drivers block",
     ),
     "src/crossfade/demo/": (EVERYTHING, "stand-ins for services and users, which are not ours"),
