@@ -5,6 +5,8 @@ import signal
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
+from crossfade.errors import ConfigurationError
+
 ENVIRONMENT_VARIABLE = "CROSSFADE_FAILPOINTS"
 """`name=N,...`: die by SIGKILL when the failpoint `name` is reached for the N-th time."""
 
@@ -46,5 +48,11 @@ def failpoint_from_text(text: str) -> Failpoint:
     armed: dict[str, int] = {}
     for part in filter(None, text.split(",")):
         name, _, count = part.partition("=")
-        armed[name.strip()] = int(count or "1")
+        try:
+            armed[name.strip()] = int(count or "1")
+        except ValueError as error:
+            raise ConfigurationError(
+                f'{ENVIRONMENT_VARIABLE}: "{part.strip()}" is no place and count. '
+                'Write "chunk.put=2".'
+            ) from error
     return ArmedFailpoint(armed) if armed else unarmed
