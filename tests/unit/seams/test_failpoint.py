@@ -37,5 +37,5 @@ async def test_a_text_names_places_and_counts(text: str) -> None:
 
 def test_a_count_that_is_none_is_told() -> None:
     """One line, not a trace."""
-    with pytest.raises(ConfigurationError, match="chunk.put=2"):
+    with pytest.raises(ConfigurationError, match=r"chunk\.put=2"):
         failpoint_from_text("chunk.put=often")
