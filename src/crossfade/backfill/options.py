@@ -7,7 +7,7 @@ from dataclasses import dataclass
 class BackfillOptions:
     """How much is copied at once, and how failures are met."""
 
-    chunk_rows: int = 500
+    chunk_rows: int = 1_000
     """Rows copied under one chunk: one transaction of the mirror and two commits of the ledger, so
     that their cost is shared by many rows while the mirror's writers wait only milliseconds."""
     map_slice_rows: int = 100
