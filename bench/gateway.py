@@ -59,7 +59,7 @@ class Loaded:
 
 def run(*, quick: bool) -> dict[str, Any]:
     """Pass-through, which has bars; then the node, whose figures are reported."""
-    document = gateway_pass.run(quick)
+    document = gateway_pass.run(quick=quick)
     rounds, seconds = (1, 1.0) if quick else (3, 1.5)
     document["figures"] |= _reads(rounds, seconds)
     document["figures"] |= _writes(2.0 if quick else 8.0)

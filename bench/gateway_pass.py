@@ -3,10 +3,12 @@
 import contextlib
 import json
 import shutil
+import socket
 import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,7 +64,7 @@ class Server:
         return pages * 4096
 
 
-def run(quick: bool) -> dict[str, Any]:  # noqa: FBT001 - the frame's own signature
+def run(*, quick: bool) -> dict[str, Any]:
     """All figures and bars; `quick` measures the same for a shorter time."""
     rounds, seconds = (3, 0.6) if quick else (5, 1.6)
     requests = MEMORY_REQUESTS // 10 if quick else MEMORY_REQUESTS
@@ -187,8 +189,6 @@ def _nginx(upstream: int) -> Iterator[Server | None]:
 
 
 def _free_port() -> int:
-    import socket  # noqa: PLC0415 - only nginx cannot take port 0
-
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -196,9 +196,6 @@ def _free_port() -> int:
 
 
 def _wait_for(port: int) -> None:
-    import socket  # noqa: PLC0415 - see `_free_port`
-    import time  # noqa: PLC0415
-
     for _ in range(200):
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
             return
@@ -207,4 +204,4 @@ def _wait_for(port: int) -> None:
 
 
 if __name__ == "__main__":
-    print(json.dumps(run("--quick" in sys.argv), indent=2))
+    print(json.dumps(run(quick="--quick" in sys.argv), indent=2))

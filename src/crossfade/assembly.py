@@ -164,7 +164,7 @@ async def open_node(migration: Migration, config: Config, *, serving: bool) -> N
         await start.declare_entities()
         dead_nodes = await start.note_untracked() if serving else ledger.migration.untracked_served
         opened = _Opened(ledger, sides, databases, hooks, seams, recent, serving)
-        return _wire(migration, config, opened, dead_nodes)
+        return _wire(migration, config, opened, dead_nodes=dead_nodes)
     except BaseException:
         await databases.close()
         # A ledger that was made for nothing would only be in the way of the right one.
@@ -206,7 +206,7 @@ class _Moves:
     gatherer: EvidenceGatherer
 
 
-def _wire(migration: Migration, config: Config, opened: _Opened, dead_nodes: bool) -> Node:  # noqa: FBT001
+def _wire(migration: Migration, config: Config, opened: _Opened, *, dead_nodes: bool) -> Node:
     """Put the parts together; opens and sends nothing."""
     ledger, sides, hooks, seams = opened.ledger, opened.sides, opened.hooks, opened.seams
     name = seams.randomness.identifier()

@@ -3,6 +3,8 @@
 import contextlib
 from collections.abc import Iterator
 
+import pytest
+
 from tests.acceptance.cli.shop import Ended, Shop
 from tests.acceptance.cli.test_walk import CUSTOMER, call, done, wait_for_samples
 
@@ -41,6 +43,25 @@ def away(shop: Shop, side: str) -> Iterator[None]:
 def refused(ended: Ended, words: str) -> None:
     """The command said no, and why."""
     assert (ended.code, words in ended.err + ended.out) == (5, True), ended
+
+
+def _go_live(shop: Shop, callers: str) -> None:
+    """Copy, compare and verify the 25 customers, then let new answer."""
+    done(shop.run("stage", "promote", "shadow"))
+    done(shop.run("backfill", "start"))
+    for number in range(1, 26):
+        assert call("GET", f"{callers}/customers/{number}")[0] == 200
+    done(shop.run("verify"))
+    wait_for_samples(shop)
+    done(shop.run("stage", "promote", "live"))
+
+
+def _wait_for_quarantine(shop: Shop) -> None:
+    """Until a key cannot converge; bounded."""
+    for _ in range(100):
+        if shop.run("quarantine", "--json").document["quarantined"]:
+            return
+    pytest.fail("no key was quarantined")
 
 
 def test_the_status_tells_what_does_not_answer_and_suggests_no_move(open_shop: Shop) -> None:
@@ -122,20 +143,13 @@ def test_a_roll_back_that_a_key_is_in_the_way_of_names_the_command(open_shop: Sh
     open_shop.add_customers(25)
     with open_shop.up() as node:
         callers = node["gateway_url"]
-        done(open_shop.run("stage", "promote", "shadow"))
-        done(open_shop.run("backfill", "start"))
-        for number in range(1, 26):
-            assert call("GET", f"{callers}/customers/{number}")[0] == 200
-        done(open_shop.run("verify"))
-        wait_for_samples(open_shop)
-        done(open_shop.run("stage", "promote", "live"))
+        _go_live(open_shop, callers)
         open_shop.sql(
             open_shop.legacy_db,
             "CREATE TRIGGER never BEFORE UPDATE ON Customer BEGIN SELECT RAISE(ABORT, 'no'); END",
         )
         assert call("PUT", f"{callers}/customers/3", CUSTOMER)[0] == 200
-        while not open_shop.run("quarantine", "--json").document["quarantined"]:
-            pass
+        _wait_for_quarantine(open_shop)
 
         for dry in ([], ["--dry-run"]):
             ended = open_shop.run("stage", "rollback", "shadow", "--budget", "0.2", *dry)
@@ -148,13 +162,7 @@ def test_after_retire_everything_says_so_and_new_goes_on(open_shop: Shop) -> Non
     open_shop.add_customers(25)
     with open_shop.up() as node:
         callers = node["gateway_url"]
-        done(open_shop.run("stage", "promote", "shadow"))
-        done(open_shop.run("backfill", "start"))
-        for number in range(1, 26):
-            assert call("GET", f"{callers}/customers/{number}")[0] == 200
-        done(open_shop.run("verify"))
-        wait_for_samples(open_shop)
-        done(open_shop.run("stage", "promote", "live"))
+        _go_live(open_shop, callers)
         done(open_shop.run("stage", "promote", "completed", "--waive", "soak"))
         retired = open_shop.run("retire", "--yes", "shop")
         assert "does not declare still pass to legacy" in retired.out
