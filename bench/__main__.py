@@ -11,6 +11,9 @@ BENCHMARKS = {
     "ledger": "bench.ledger",
     "gateway": "bench.gateway",
     "backfill": "bench.backfill",
+    "bulk": "bench.bulk",
+    "library": "bench.library",
+    "verify": "bench.verify",
 }
 """Name to module; each has `run(quick=...)` and measures both sides in one run."""
 

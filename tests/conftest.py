@@ -9,6 +9,25 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.servers import (
+    mariadb_url,
+    nats_url,
+    postgres_server,
+    postgres_url,
+    redis_url,
+    second_postgres_url,
+)
+
+__all__ = [
+    "mariadb_url",
+    "nats_url",
+    "postgres_server",
+    "postgres_url",
+    "redis_url",
+    "second_postgres_url",
+]
+"""Fixtures that every folder may ask for."""
+
 TESTS = Path(__file__).parent
 FOLDERS_WITH_MARK = ("unit", "contract", "scenario", "crash", "integration", "acceptance")
 SECONDS_MAX = {"unit": 20, "contract": 30, "crash": 60, "integration": 60, "acceptance": 150}

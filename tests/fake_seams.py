@@ -16,16 +16,20 @@ from crossfade.errors import (
 )
 from crossfade.ledger.memory import MemoryLedger
 from crossfade.ledger.rows import LedgerIdentity, Rows, RowsQueries
+from crossfade.model.entity_graph import EntityLinks
 from crossfade.model.key import Key, KeyRange
 from crossfade.model.migration_state import MigrationState
 from crossfade.store.base import (
     BatchResult,
+    Digest,
     Fence,
     FencedDatabase,
     PutResult,
     Record,
     Store,
     StoreEpoch,
+    Together,
+    links_of,
 )
 
 Result = TypeVar("Result")
@@ -210,8 +214,9 @@ class StoreFaults:
     puts: deque[StoreFault | PutResult | None] = field(default_factory=deque)
     """A result is answered in place of the put."""
     epochs: deque[StoreFault | None] = field(default_factory=deque)
+    sequences: deque[StoreFault | None] = field(default_factory=deque)
     choose: Callable[[str], StoreFault | None] | None = None
-    """Asked with `read`, `put` or `epoch` where no fault is queued."""
+    """Asked with `read`, `put`, `epoch` or `sequences` where no fault is queued."""
     late: list[Callable[[], Awaitable[object]]] = field(default_factory=list)
 
     async def land(self) -> None:
@@ -226,6 +231,7 @@ class StoreFaults:
             return StoreFault.UNREACHABLE
         queues: dict[str, deque[Any]] = {
             "read": self.reads, "put": self.puts, "epoch": self.epochs,
+            "sequences": self.sequences,
         }  # fmt: skip
         queue = queues[kind]
         if queue:
@@ -268,6 +274,11 @@ class NodeStore:
         """See `Store.ordered`."""
         return self._rows.ordered
 
+    @property
+    def links(self) -> EntityLinks | None:
+        """See `Linked.links`."""
+        return links_of(self._rows)
+
     async def _call(self, kind: str, call: Callable[[], Awaitable[Result]]) -> Result:
         self._life.check()
         await self._turns()
@@ -305,13 +316,26 @@ class NodeStore:
         """See `RecordWriter.put`."""
         return await self._call("put", lambda: self._rows.put(key, record, fence))
 
-    async def put_many(self, records: Sequence[tuple[Key, Record]], fence: Fence) -> BatchResult:
+    async def put_many(
+        self,
+        records: Sequence[tuple[Key, Record]],
+        fence: Fence,
+        digests: Sequence[Digest] | None = None,
+    ) -> BatchResult:
         """See `RecordWriter.put_many`."""
-        return await self._call("put", lambda: self._rows.put_many(records, fence))
+        return await self._call("put", lambda: self._rows.put_many(records, fence, digests))
 
     async def raise_token(self, key: Key, fence: Fence) -> PutResult:
         """See `RecordWriter.raise_token`."""
         return await self._call("put", lambda: self._rows.raise_token(key, fence))
+
+    async def put_together(self, records: Sequence[Together]) -> PutResult:
+        """See `RecordWriter.put_together`."""
+        return await self._call("put", lambda: self._rows.put_together(records))
+
+    async def move_sequences(self) -> None:
+        """See `RecordWriter.move_sequences`."""
+        await self._call("sequences", self._rows.move_sequences)
 
 
 class NodeDatabase:

@@ -28,8 +28,17 @@ EVERYTHING = BANNED_MODULES | BANNED_NAMES | BANNED_METHODS
 
 ADAPTERS: dict[str, tuple[set[str], str]] = {
     "src/crossfade/seams/": (EVERYTHING, "the seams themselves"),
+    "src/crossfade/ledger/postgres.py": ({"threading"}, "callers of several event loops"),
+    "src/crossfade/ledger/postgres_nodes.py": ({"threading"}, "the thread that shows we live"),
+    "src/crossfade/ledger/postgres_reader.py": ({"threading"}, "one connection, several callers"),
+    "src/crossfade/ledger/postgres_route.py": ({"threading"}, "written by several threads"),
+    "src/crossfade/ledger/postgres_writer.py": ({"threading"}, "the one thread that commits"),
     "src/crossfade/ledger/sqlite_reader.py": ({"threading"}, "one connection, several callers"),
     "src/crossfade/ledger/sqlite_writer.py": ({"threading"}, "the one thread that commits"),
+    "src/crossfade/store/function_store.py": (
+        {"concurrent.futures"},
+        "a bounded number of threads for users' functions that block",
+    ),
     "src/crossfade/store/sql_connections.py": (
         {"concurrent.futures"},
         "a bounded number of threads, since the drivers block",
@@ -66,6 +75,8 @@ SQL_TEXT = re.compile(
 
 SQL_ADAPTERS: dict[str, str] = {
     "src/crossfade/demo/": "the demo's services have databases of their own",
+    "src/crossfade/store/mariadb_": "what only MariaDB says: catalogue, sequences, transactions",
+    "src/crossfade/store/postgres_": "what only PostgreSQL says: catalogue, sequences, BEGIN",
     "src/crossfade/store/sqlite_dialect.py": "what only SQLite says: catalogue, PRAGMA, BEGIN",
 }
 """File or folder -> why it may hold SQL text."""

@@ -6,15 +6,13 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from urllib.parse import urlsplit
 
+from crossfade.backfill.equipment import equip
 from crossfade.backfill.worker import BackfillWorker
 from crossfade.config import Config
 from crossfade.convergence.converge import Convergence
 from crossfade.convergence.sides import Sides
-from crossfade.errors import (
-    LedgerUnavailableError,
-)
+from crossfade.errors import LedgerUnavailableError
 from crossfade.execution.canary import Canary
 from crossfade.execution.comparing import ReadComparer
 from crossfade.execution.failures import Failures
@@ -23,6 +21,7 @@ from crossfade.execution.reader import Reader
 from crossfade.execution.replaying import Replaying
 from crossfade.execution.untracked import UntrackedWrites
 from crossfade.execution.writer import Writer
+from crossfade.gateway.accepting import accepts_connections
 from crossfade.gateway.app import GatewayParts, MigrationApp
 from crossfade.gateway.forwarding import Forwarder
 from crossfade.gateway.http_upstream import HttpUpstream
@@ -30,7 +29,9 @@ from crossfade.gateway.routes import Routes
 from crossfade.gateway.service_answer import ServiceAnswer
 from crossfade.gateway.service_calls import Service
 from crossfade.gateway.upstream import Upstream
-from crossfade.ledger.sqlite import SqliteLedger, open_ledger
+from crossfade.ledger.base import OpenedLedger
+from crossfade.ledger.from_url import ledger_from_url
+from crossfade.ledger.nodes import left_to_others
 from crossfade.migration import Migration
 from crossfade.model.service import HttpService
 from crossfade.model.side import Side
@@ -38,7 +39,7 @@ from crossfade.observability.events import WorkerFailed
 from crossfade.observability.hooks import Hooks
 from crossfade.observability.logging import EventLog
 from crossfade.observability.recent import RecentFailures
-from crossfade.opening import open_sides
+from crossfade.opening import databases_of_node, open_in_process, open_sides
 from crossfade.reconciler.worker import Reconciler, ThisProcess
 from crossfade.references import resolve_reference
 from crossfade.seams.bundle import Seams
@@ -50,11 +51,15 @@ from crossfade.stages.barrier import Barrier
 from crossfade.stages.epochs import Epochs
 from crossfade.stages.evidence import EvidenceGatherer
 from crossfade.stages.flip import Flipper
+from crossfade.stages.shared_work import SharedWork
 from crossfade.stages.stages import Stages
 from crossfade.stages.start import NodeStart
 from crossfade.stages.watch import StageWatch
-from crossfade.store.sql import SqlDatabases
+from crossfade.store.from_url import Databases
 from crossfade.verification.verifier import Verifier
+
+_Works = dict[str, Callable[[], Awaitable[None]]]
+"""Name of a worker -> its loop."""
 
 _WORKERS_STOP_SECONDS_MAX = 10.0
 """How long writes that were answered may still converge when the node stops."""
@@ -67,7 +72,7 @@ class Node:
     definition: Migration
     config: Config
     name: str
-    ledger: SqliteLedger
+    ledger: OpenedLedger
     sides: Sides
     hooks: Hooks
     seams: Seams
@@ -83,37 +88,48 @@ class Node:
     stages: Stages
     barrier: Barrier
     watch: StageWatch
-    app: MigrationApp
+    app: MigrationApp | None
+    """None where the migration has no services: its operations are functions."""
     failures: Failures
     gatherer: EvidenceGatherer
     recent: RecentFailures
     upstreams: tuple[Upstream, ...]
-    databases: SqlDatabases
+    databases: Databases
     workers: list["asyncio.Task[None]"] = field(default_factory=list)
 
     async def start(self) -> None:
         """Mend what a dead node left, then let the workers go."""
         await self.watch.mend()
         self.observations.load()
-        for entity, percent in self.ledger.look(lambda rows: rows.documents("canary")):
-            self.canary.set_share(entity, percent)
-        works: dict[str, Callable[[], Awaitable[None]]] = {
-            "observations": self.observations.run,
-        }
+        self.learn_shares()
+        works: _Works = {"observations": self.observations.run}
         if not self.ledger.migration.retired:
-            works |= {
+            workers: _Works = {
                 "stage watch": self.watch.run,
                 "reconciler": self.reconciler.run,
                 "backfill": self.backfill.run,
             }
+            works |= workers if self.ledger.nodes.name is None else self._shared(workers)
         for name, run in works.items():
             self.workers.append(self.seams.tasks.spawn(_work(run), name=name))
+
+    def learn_shares(self) -> None:
+        """Take over the canary's shares, which another process may have set."""
+        for entity, percent in self.ledger.look(lambda rows: rows.documents("canary")):
+            self.canary.set_share(entity, percent)
+
+    def _shared(self, workers: _Works) -> _Works:
+        """The workers of a ledger that several processes share: one of them runs them."""
+        own, learn = self.reconciler.resolver.step, self.learn_shares
+        shared = SharedWork(self.ledger.nodes, workers, own, learn, self.hooks, self.seams)
+        return {"shared work": shared.run}
 
     async def stop(self) -> None:
         """Let answered writes converge for a moment, end the workers, give everything back."""
         for worker in self.workers:
             worker.cancel()
         await asyncio.gather(*self.workers, return_exceptions=True)
+        await self.backfill.close()
         await self.seams.tasks.drain(_WORKERS_STOP_SECONDS_MAX)
         await self.seams.tasks.cancel_all()
         with suppress(LedgerUnavailableError):
@@ -140,19 +156,15 @@ async def open_node(migration: Migration, config: Config, *, serving: bool) -> N
         StoreUnreachableError: a database does not answer.
 
     """
-    seams = Seams(
-        clock=SystemClock(),
-        randomness=SystemRandomness(),
-        tasks=TaskOwner(),
-        failpoint=failpoint_from_text(os.environ.get(ENVIRONMENT_VARIABLE, "")),
-    )
+    seams = _seams()
     recent = RecentFailures(seams.clock)
     hooks = Hooks(EventLog(config.log_level if serving else "warning"), recent)
-    ledger = open_ledger(
-        config.ledger_file, clock=seams.clock, randomness=seams.randomness, hooks=hooks
-    )
-    identity = ledger.identity
-    databases = SqlDatabases(migration.name, ledger=(identity.ledger_id, identity.incarnation))
+    name = seams.randomness.identifier()
+    ledger = ledger_from_url(
+        config.ledger, seams.clock, seams.randomness, node=name, hooks=hooks,
+        options=config.shared_ledger,
+    )  # fmt: skip
+    databases = databases_of_node(migration.name, ledger, seams.clock)
     try:
         # A side that has been there before may be dead now: then the other is all there is.
         known = ledger.migration.decision > 0
@@ -163,7 +175,7 @@ async def open_node(migration: Migration, config: Config, *, serving: bool) -> N
             await start.check_stores()
         await start.declare_entities()
         dead_nodes = await start.note_untracked() if serving else ledger.migration.untracked_served
-        opened = _Opened(ledger, sides, databases, hooks, seams, recent, serving)
+        opened = _Opened(name, ledger, sides, databases, hooks, seams, recent, serving)
         return _wire(migration, config, opened, dead_nodes=dead_nodes)
     except BaseException:
         await databases.close()
@@ -172,11 +184,21 @@ async def open_node(migration: Migration, config: Config, *, serving: bool) -> N
         raise
 
 
+def _seams() -> Seams:
+    return Seams(
+        clock=SystemClock(),
+        randomness=SystemRandomness(),
+        tasks=TaskOwner(),
+        failpoint=failpoint_from_text(os.environ.get(ENVIRONMENT_VARIABLE, "")),
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class _Opened:
-    ledger: SqliteLedger
+    name: str
+    ledger: OpenedLedger
     sides: Sides
-    databases: SqlDatabases
+    databases: Databases
     hooks: Hooks
     seams: Seams
     recent: RecentFailures
@@ -209,27 +231,46 @@ class _Moves:
 def _wire(migration: Migration, config: Config, opened: _Opened, *, dead_nodes: bool) -> Node:
     """Put the parts together; opens and sends nothing."""
     ledger, sides, hooks, seams = opened.ledger, opened.sides, opened.hooks, opened.seams
-    name = seams.randomness.identifier()
+    name = opened.name
     untracked = UntrackedWrites(
-        seams.clock, migration.legacy.answers_within_seconds, dead_nodes=dead_nodes
+        seams.clock, migration.answers_within_seconds(Side.LEGACY), dead_nodes=dead_nodes
     )
     requests = _wire_requests(config, opened, name, untracked)
     moves = _wire_moves(migration, config, opened, requests)
     services = _services(migration, config, seams)
     process = ThisProcess(name, requests.writer.is_alive, config.reconciler)
+    reconciler = Reconciler(ledger, sides, requests.convergence, hooks, seams, process)
+    reconciler.share(partial(left_to_others, ledger.nodes, name))
+    ledger.nodes.tell(
+        untracked=untracked.under_way, forsaken=requests.writer.forsake, serving=opened.serving
+    )
     return Node(
         definition=migration, config=config, name=name, ledger=ledger, sides=sides, hooks=hooks,
         seams=seams, convergence=requests.convergence, writer=requests.writer,
         reader=requests.reader, canary=requests.canary, comparer=requests.comparer,
         observations=requests.observations, failures=requests.observations.failures,
-        reconciler=Reconciler(ledger, sides, requests.convergence, hooks, seams, process),
-        backfill=BackfillWorker(ledger, sides, hooks, seams, name, config.backfill),
+        reconciler=reconciler,
+        backfill=_backfill(migration, config, opened),
         verifier=Verifier(ledger, sides, hooks, seams, config.verification),
         stages=moves.stages, barrier=moves.barrier, watch=moves.watch, gatherer=moves.gatherer,
         app=_app(migration, config, opened, requests, services), recent=opened.recent,
         databases=opened.databases,
         upstreams=tuple(one.upstream for one in services.values()),
     )  # fmt: skip
+
+
+def _backfill(migration: Migration, config: Config, opened: _Opened) -> BackfillWorker:
+    """The backfill, with what the settings ask for beside it."""
+    ledger, seams = opened.ledger, opened.seams
+    worker = BackfillWorker(
+        ledger, opened.sides, opened.hooks, seams, opened.name, config.backfill
+    )
+    identity = (ledger.identity.ledger_id, ledger.identity.incarnation)
+    file = migration.file
+    opening = None if file is None else partial(open_in_process, file, identity)
+    url_of = partial(migration.database_url, environment=os.environ)
+    equip(worker, seams, migration.folder, url_of, opening)
+    return worker
 
 
 def _wire_requests(
@@ -261,15 +302,16 @@ def _wire_moves(
     epochs = Epochs(sides, ledger.identity, config.stages.store_seconds_max)
     flipper = Flipper(ledger, requests.convergence, epochs, hooks, seams, config.stages)
     flipper.is_alive = requests.writer.is_alive
+    flipper.nodes = ledger.nodes
     barrier = Barrier(ledger, requests.untracked, epochs, hooks, seams)
     gatherer = EvidenceGatherer(
         ledger=ledger, sides=sides, operations=migration.operations,
         convergence=requests.convergence,
-        service_answers=partial(_accepts_connections, migration), seams=seams,
+        service_answers=partial(_service_answers, migration), seams=seams,
         options=config.gates, store_seconds_max=config.stages.store_seconds_max,
     )  # fmt: skip
     gatherer.failed_answers = requests.observations.failures.count
-    gatherer.serving = opened.serving
+    gatherer.serving = opened.serving or any(one.serving for one in ledger.nodes.others())
     stages = Stages(
         ledger=ledger, sides=sides, flipper=flipper, epochs=epochs, gatherer=gatherer,
         hooks=hooks, seams=seams, options=config.stages,
@@ -278,6 +320,7 @@ def _wire_moves(
         ledger=ledger, barrier=barrier, flipper=flipper, pace=gatherer.pace, hooks=hooks,
         seams=seams, options=config.stages,
     )  # fmt: skip
+    watch.share(ledger.nodes)
     return _Moves(stages, barrier, watch, gatherer)
 
 
@@ -287,9 +330,11 @@ def _app(
     opened: _Opened,
     requests: _Requests,
     services: dict[Side, Service],
-) -> MigrationApp:
-    """The gateway's app over everything that carries out requests."""
-    operations = migration.operations.values()
+) -> MigrationApp | None:
+    """The gateway's app over everything that carries out requests, where there are services."""
+    if not services:
+        return None
+    operations = [one for one in migration.operations.values() if one.is_route]
     return MigrationApp(
         GatewayParts(
             routes=Routes([(one.method, one.template, one) for one in operations]),
@@ -315,22 +360,15 @@ def _services(migration: Migration, config: Config, seams: Seams) -> dict[Side, 
     return services
 
 
-async def _accepts_connections(migration: Migration, side: Side) -> bool:
-    """Whether the side's service takes a connection within its time."""
-    described = _described(migration)[side]
-    address = urlsplit(resolve_reference(described.url, os.environ))
-    port = address.port or (443 if address.scheme == "https" else 80)
-    try:
-        async with asyncio.timeout(described.answers_within_seconds):
-            _, writer = await asyncio.open_connection(address.hostname, port)
-    except (OSError, TimeoutError):
-        return False
-    writer.close()
-    return True
+async def _service_answers(migration: Migration, side: Side) -> bool:
+    """Whether the side's service is there; functions always are."""
+    described = _described(migration).get(side)
+    return described is None or await accepts_connections(described)
 
 
 def _described(migration: Migration) -> dict[Side, HttpService]:
-    return {Side.LEGACY: migration.legacy, Side.NEW: migration.new}
+    described = {Side.LEGACY: migration.legacy, Side.NEW: migration.new}
+    return {side: one for side, one in described.items() if one is not None}
 
 
 def _tell_away(hooks: Hooks, reason: str) -> None:

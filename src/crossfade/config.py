@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, PrivateAttr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.sources import InitSettingsSource
 
@@ -19,6 +19,8 @@ from crossfade.errors import ConfigurationError
 from crossfade.execution.comparison_options import ComparisonOptions
 from crossfade.execution.options import ExecutionOptions
 from crossfade.gateway.options import GatewayOptions
+from crossfade.ledger.from_url import is_shared, shown_url
+from crossfade.ledger.postgres_options import PostgresLedgerOptions
 from crossfade.model.evidence import GateOptions
 from crossfade.reconciler.options import ReconcilerOptions
 from crossfade.references import resolve_reference
@@ -36,12 +38,13 @@ LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 SQLITE = "sqlite:///"
 
 WORKING = frozenset(
-    {"backfill", "comparison", "convergence", "reconciler", "stages", "verification"}
-)
+    {"backfill", "comparison", "convergence", "reconciler", "shared_ledger", "stages",
+     "verification"}
+)  # fmt: skip
 """Sections of workers: with a size or a pause of zero they would stand still or never rest."""
 MAY_BE_ZERO = frozenset(
     {"body_bytes_max", "confirm_pause_seconds", "forget_rows_min", "prepare_seconds_max",
-     "queue_max", "sample_fraction", "samples_max"}
+     "processes", "queue_max", "sample_fraction", "samples_max"}
 )  # fmt: skip
 """Their settings for which zero means: none."""
 
@@ -79,7 +82,8 @@ class Config(BaseSettings):
     )
 
     ledger: str = LEDGER_DEFAULT
-    """URL of the ledger; a relative path counts from the folder of `migration.py`."""
+    """URL of the ledger: `sqlite:///FILE`, where a relative path counts from the folder of
+    `migration.py`; or `postgresql://USER@HOST/DATABASE?schema=NAME`, for several processes."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     gateway: GatewaySettings = Field(default_factory=GatewaySettings)
     control: ControlSettings = Field(default_factory=ControlSettings)
@@ -89,13 +93,26 @@ class Config(BaseSettings):
     execution: ExecutionOptions = Field(default_factory=ExecutionOptions)
     gates: GateOptions = Field(default_factory=GateOptions)
     reconciler: ReconcilerOptions = Field(default_factory=ReconcilerOptions)
+    shared_ledger: PostgresLedgerOptions = Field(default_factory=PostgresLedgerOptions)
     stages: StageOptions = Field(default_factory=StageOptions)
     verification: VerificationOptions = Field(default_factory=VerificationOptions)
 
+    _folder: Path = PrivateAttr(default_factory=Path)
+
     @property
     def ledger_file(self) -> Path:
-        """The ledger's file; whatever else belongs to a node is beside it."""
+        """The file of a SQLite ledger; whatever else belongs to a node is beside it.
+
+        Where the ledger is a database it is a name in the folder that a file would be in.
+        """
+        if is_shared(self.ledger):
+            return self._folder / Path(LEDGER_DEFAULT.removeprefix(SQLITE)).parent / "ledger"
         return Path(self.ledger.removeprefix(SQLITE))
+
+    @property
+    def ledger_shown(self) -> str:
+        """Where the ledger is, for people: without what may be secret."""
+        return shown_url(self.ledger)
 
 
 def load_config(folder: Path, flags: Mapping[str, Any] | None = None) -> Config:
@@ -230,12 +247,18 @@ def _checked(config: Config, folder: Path) -> Config:
         if not 0 <= port <= 65535:  # noqa: PLR2004 - what TCP has
             raise ConfigurationError(f"{name}.port is {port}. Use a number from 0 to 65535.")
     ledger = resolve_reference(config.ledger, os.environ)
+    if is_shared(ledger):
+        # Raises where it names no database; connects nowhere.
+        shown_url(ledger)
+        located = config.model_copy(update={"ledger": ledger})
+        located._folder = folder.absolute()  # noqa: SLF001 - our own model, made here
+        return located
     scheme, separator, _ = ledger.partition("://")
     if not ledger.startswith(SQLITE) or ledger == SQLITE:
         shown = f"{scheme}://" if separator else "no URL"
         raise ConfigurationError(
             f"the ledger's address is {shown}, which this version does not know. "
-            f"Write {LEDGER_DEFAULT}."
+            f"Write {LEDGER_DEFAULT}, or postgresql://USER@HOST/DATABASE."
         )
     path = (folder / ledger.removeprefix(SQLITE)).absolute()
     return config.model_copy(update={"ledger": f"{SQLITE}{path}"})

@@ -172,3 +172,22 @@ class UpstreamFailedError(CrossfadeError):
     """A side did not answer, and certainly did not act."""
 
     exit_code = 4
+
+
+class NotRunningError(CrossfadeError):
+    """An operation was called where no crossfade runs; neither side was asked."""
+
+
+class KeyArgumentError(CrossfadeError):
+    """The arguments of a call hold no key of the entity; neither side was asked."""
+
+    def __init__(self, operation: str, reason: str) -> None:
+        super().__init__(
+            f"{operation}: the key cannot be used: {reason}. Mend the call, or key= of the "
+            "operation."
+        )
+        self.operation = operation
+
+
+class NestedWriteError(CrossfadeError):
+    """A call that is only compared tried to write; nothing was written."""

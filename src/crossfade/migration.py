@@ -3,15 +3,25 @@
 import importlib.util
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from collections.abc import Mapping as TextMapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, ParamSpec, TypeVar, Unpack, overload
 
 from crossfade.errors import ConfigurationError, DefinitionError
+from crossfade.execution.function_definitions import FunctionDefinition, one_side
+from crossfade.execution.functions import CallSlot
 from crossfade.model.comparison import Compare
-from crossfade.model.entity import Entity, Mapping, Writers
+from crossfade.model.definition_checks import (
+    TEMPLATE_NAME,
+    checked_name,
+    chosen_entity,
+    problems_of,
+)
+from crossfade.model.entity import Entity, Mapping, MappingOfMany, Writers
+from crossfade.model.function_operation import FunctionOperation
+from crossfade.model.function_options import CallOptions, WriteOptions
 from crossfade.model.operation import (
     JsonField,
     KeyFrom,
@@ -20,14 +30,16 @@ from crossfade.model.operation import (
     Operation,
 )
 from crossfade.model.plan import OperationKind
-from crossfade.model.service import HttpService
+from crossfade.model.service import HttpService, seconds_of
+from crossfade.model.side import Side
 from crossfade.references import resolve_reference
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 FILE_NAME = "migration.py"
 """The definition's file; found by walking up from the working directory."""
 
-_NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
-_TEMPLATE_NAME = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _SQLITE = "sqlite:///"
 _READ_METHODS = ("GET", "HEAD")
 _ITEM_WRITE_METHODS = ("PUT", "PATCH", "DELETE", "POST")
@@ -51,27 +63,47 @@ def query(*names: str) -> KeyFrom:
 
 
 class Migration:
-    """One migration: two services, the entities that both keep, the operations on them."""
+    """One migration: two sides, the entities that both keep, the operations on them."""
 
-    def __init__(self, name: str, *, legacy: HttpService, new: HttpService) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        legacy: HttpService | None = None,
+        new: HttpService | None = None,
+        answers_within: str | float = "10s",
+    ) -> None:
         """Begin a definition.
 
         Args:
             name: lower-case letters, digits, `-` and `_`; the stores remember it.
-            legacy: the service that must be replaced.
-            new: the service that replaces it.
+            legacy: the service that must be replaced; None where operations are functions.
+            new: the service that replaces it; None likewise.
+            answers_within: where there are no services: after that a call whose outcome is not
+                known has certainly ended.
 
         Raises:
-            DefinitionError: the name cannot be used.
+            DefinitionError: the name cannot be used, or only one service is given.
 
         """
-        self.name = _checked_name(name, "migration")
+        self.name = checked_name(name, "migration")
+        if (legacy is None) is not (new is None):
+            raise DefinitionError(
+                "give both services, or neither (operations are functions then)."
+            )
         self.legacy = legacy
         self.new = new
+        self._answers_within_seconds = seconds_of(answers_within)
         self.entities: dict[str, Entity] = {}
         self.operations: dict[str, Operation] = {}
+        self.functions: dict[str, FunctionOperation] = {}
+        """The operations that are functions, by name; all are in `operations`, too."""
+        self.calls = CallSlot(name)
+        """Where the functions find who carries out their calls in this process."""
         self.folder = Path()
         """Where the definition's file is: relative paths in it count from here."""
+        self.file: Path | None = None
+        """The file that it was loaded from, so that another process can load it, too."""
 
     def entity(  # noqa: PLR0913 - a definition reads best as one call
         self,
@@ -84,6 +116,8 @@ class Migration:
         version: str = "1",
         writers: Literal["gateway", "others"] = "gateway",
         lossy: tuple[str, ...] = (),
+        to_new_many: MappingOfMany | None = None,
+        to_legacy_many: MappingOfMany | None = None,
     ) -> Entity:
         """Declare a kind of thing that both sides keep.
 
@@ -96,6 +130,10 @@ class Migration:
             version: change it when the mappings mean something else; asks for a new sweep.
             writers: "others" when somebody writes behind our back (guarantee level L4).
             lossy: columns that the mappings drop on purpose, as `legacy.Column`, `new.column`.
+            to_new_many: what `to_new` does, for a list of records at once; as many come back, in
+                the same order. The backfill takes it where it is given; where it raises, `to_new`
+                finds the bad rows.
+            to_legacy_many: the same for `to_legacy`.
 
         Raises:
             DefinitionError: the name is taken or cannot be used, or `writers` is unknown.
@@ -106,7 +144,7 @@ class Migration:
         if writers not in tuple(Writers):
             raise DefinitionError(f'writers= is "gateway" or "others", not "{writers}".')
         declared = Entity(
-            name=_checked_name(name, "entity"),
+            name=checked_name(name, "entity"),
             legacy=legacy,
             new=new,
             to_new=to_new,
@@ -114,6 +152,8 @@ class Migration:
             version=version,
             writers=Writers(writers),
             lossy=lossy,
+            to_new_many=to_new_many,
+            to_legacy_many=to_legacy_many,
         )
         self.entities[name] = declared
         return declared
@@ -138,7 +178,7 @@ class Migration:
             DefinitionError: the item's path has no key, or POST has no `created`.
 
         """
-        names = tuple(_TEMPLATE_NAME.findall(item))
+        names = tuple(TEMPLATE_NAME.findall(item))
         if not names:
             raise DefinitionError(f'"{item}" names no key. Write it like "/customers/{{id}}".')
         key = path(*names)
@@ -184,9 +224,7 @@ class Migration:
                 create a second record, a name of the key is not in the path.
 
         """
-        entity = reads or writes
-        if entity is None or (reads is not None and writes is not None):
-            raise DefinitionError(f'"{text}" needs exactly one of reads= and writes=.')
+        entity = chosen_entity(text, reads, writes)
         kind = OperationKind.READ if reads is not None else OperationKind.WRITE
         operation = Operation.of(text, entity.name, key)
         return self._add(
@@ -214,45 +252,95 @@ class Migration:
         relative = path and "://" not in path and not path.startswith(("/", ":", "file:"))
         return f"{prefix}{self.folder.absolute() / path}" if relative else url
 
+    @overload
+    def operation(
+        self,
+        *,
+        reads: Entity,
+        legacy: Callable[P, R],
+        key: str | tuple[str, ...] | Callable[P, object] | None = None,
+        **options: Unpack[CallOptions],
+    ) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
+
+    @overload
+    def operation(
+        self,
+        *,
+        reads: Entity,
+        new: Callable[P, R],
+        key: str | tuple[str, ...] | Callable[P, object] | None = None,
+        **options: Unpack[CallOptions],
+    ) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
+
+    @overload
+    def operation(
+        self,
+        *,
+        writes: Entity,
+        legacy: Callable[P, R],
+        key: str | tuple[str, ...] | Callable[P, object] | None = None,
+        **options: Unpack[WriteOptions],
+    ) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
+
+    @overload
+    def operation(
+        self,
+        *,
+        writes: Entity,
+        new: Callable[P, R],
+        key: str | tuple[str, ...] | Callable[P, object] | None = None,
+        **options: Unpack[WriteOptions],
+    ) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
+
+    def operation(
+        self,
+        *,
+        reads: Entity | None = None,
+        writes: Entity | None = None,
+        legacy: Callable[..., Any] | None = None,
+        new: Callable[..., Any] | None = None,
+        **options: Any,
+    ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        """Declare a function as an operation: its body is one side, the argument the other.
+
+        Calls then go to the side that has authority, in the caller's own thread or task; see
+        `CallOptions` and `WriteOptions` for what else can be said, and docs/howto for how.
+
+        Args:
+            reads: the entity that it reads, or
+            writes: the entity that it writes.
+            legacy: legacy's function, where the body is new, or
+            new: new's function, where the body is legacy.
+            options: `key=` (a parameter, a dotted path, several, a callable), and the rest.
+
+        Raises:
+            DefinitionError: what is declared contradicts itself or the function.
+
+        """
+        entity = chosen_entity("an operation", reads, writes)
+        kind = OperationKind.READ if reads is not None else OperationKind.WRITE
+        add, other = self._add_function, one_side(legacy, new)
+        return FunctionDefinition(self.calls, entity, kind, other, add).decorator(options)
+
+    def answers_within_seconds(self, side: Side) -> float:
+        """After that a call of the side whose outcome is not known has certainly ended."""
+        service = self.legacy if side is Side.LEGACY else self.new
+        return self._answers_within_seconds if service is None else service.answers_within_seconds
+
+    def _add_function(self, function: FunctionOperation, entity: Entity) -> None:
+        self._add(function.operation, entity)
+        self.functions[function.name] = function
+
     def _add(self, operation: Operation, entity: Entity) -> Operation:
-        for problem in _problems(self, entity, operation):
+        if operation.is_route and self.legacy is None:
+            raise DefinitionError(
+                f'"{operation.name}" is a route, and "{self.name}" has no services. '
+                "Say Migration(..., legacy=HttpService(...), new=HttpService(...))."
+            )
+        for problem in problems_of(self.entities, self.operations, entity, operation):
             raise DefinitionError(problem)
         self.operations[operation.name] = operation
         return operation
-
-
-def _problems(migration: Migration, entity: Entity, operation: Operation) -> Iterator[str]:
-    name = operation.name
-    if migration.entities.get(entity.name) is not entity:
-        yield f'"{name}" names an entity of another migration. Declare it in this one.'
-    if name in migration.operations:
-        yield f'"{name}" is declared twice. Remove one.'
-    if not operation.method.isupper() or not operation.template.startswith("/"):
-        yield f'"{name}" is no route. Write it like "GET /customers/{{id}}".'
-    names = _TEMPLATE_NAME.findall(operation.template)
-    key = operation.key
-    missing = [] if key is None or key.place is not KeyPlace.PATH else set(key.names) - set(names)
-    if missing:
-        yield f'"{name}": the key "{min(missing)}" is not in the path. Put it there, in braces.'
-    if operation.kind is OperationKind.WRITE and key is None and operation.created is None:
-        yield (
-            f'"{name}" writes and has no key. Say key=path(...) or, where the authority makes '
-            'the id, created=json("$.id").'
-        )
-    if operation.replay and operation.created is not None:
-        yield (
-            f'"{name}" creates with an id that each side would make by itself: it can be copied, '
-            "not replayed. Remove replay=True."
-        )
-
-
-def _checked_name(name: str, what: str) -> str:
-    if not _NAME.fullmatch(name):
-        raise DefinitionError(
-            f'"{name}" is no name for the {what}. Use a lower-case letter first, then lower-case '
-            "letters, digits, - or _, 63 at most."
-        )
-    return name
 
 
 def find_migration(start: Path) -> Path:
@@ -306,6 +394,7 @@ def load_migration(file: Path) -> Migration:
         )
     migration = next(iter(found.values()))
     migration.folder = file.resolve().parent
+    migration.file = file.resolve()
     return migration
 
 

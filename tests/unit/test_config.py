@@ -59,7 +59,9 @@ def test_flags_win_over_environment_over_file(
         ("gateway = 8400", "gateway"),
         ("log_level = 'loud'", "log_level"),
         ("[control]\nhost = '0.0.0.0'", "loopback only"),
-        ("ledger = 'postgresql://me:hidden@h/db'", "postgresql"),
+        ("ledger = 'postgresql://me:hidden@h'", "names no database"),
+        ("ledger = 'mongodb://me:hidden@h/db'", "mongodb"),
+        ("[shared_ledger]\ndead_seconds = 2", "four times beat_seconds"),
         ("ledger = 'ledger.db'", "no URL"),
         ("not toml", "cannot be read"),
     ],
@@ -128,3 +130,15 @@ def test_the_ledgers_address_may_be_a_reference(
     config = load_config(write(tmp_path, "ledger = 'sqlite:///${env:WHERE}'"))
 
     assert config.ledger_file == tmp_path / "sub" / "x.db"
+
+
+def test_a_ledger_in_a_database_shows_no_password(tmp_path: Path) -> None:
+    """What else belongs to a node is in the folder that a file would be in."""
+    (tmp_path / "crossfade.toml").write_text(
+        "ledger = 'postgresql://me:hidden@db.internal:5433/shop?schema=x&sslmode=require'\n"
+    )
+
+    config = load_config(tmp_path)
+
+    assert config.ledger_shown == "postgresql://db.internal:5433/shop?schema=x"
+    assert config.ledger_file.parent == tmp_path / ".crossfade"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from crossfade.errors import CrossfadeError
 from crossfade.ledger.transitions.sweeps import BadRow
 from crossfade.model.key import Key
-from crossfade.store.base import Fence, PutResult, PutStatus, Record, RecordWriter
+from crossfade.store.base import Digest, Fence, PutResult, PutStatus, Record, RecordWriter
 
 Row = tuple[Key, Record]
 
@@ -16,7 +16,11 @@ class EpochFencedError(CrossfadeError):
 
 
 async def put_rows(
-    store: RecordWriter, rows: Sequence[Row], fence: Fence, seconds_max: float
+    store: RecordWriter,
+    rows: Sequence[Row],
+    fence: Fence,
+    seconds_max: float,
+    digests: Sequence[Digest] | None = None,
 ) -> list[BadRow]:
     """Put all rows but the bad ones, which are returned; rows fenced by a higher token are fine.
 
@@ -31,11 +35,13 @@ async def put_rows(
 
     """
     bad: list[BadRow] = []
-    waiting: list[Sequence[Row]] = [rows] if rows else []
+    waiting: list[slice] = [slice(0, len(rows))] if rows else []
     while waiting:
-        batch = waiting.pop()
+        part = waiting.pop()
+        batch = rows[part]
+        theirs = None if digests is None else digests[part]
         async with asyncio.timeout(seconds_max):
-            result = (await store.put_many(batch, fence)).result
+            result = (await store.put_many(batch, fence, theirs)).result
         if result.status is PutStatus.OK:
             continue
         if result.status is PutStatus.FENCED_EPOCH:
@@ -43,8 +49,8 @@ async def put_rows(
         if len(batch) == 1:
             bad += _bad_row(batch[0][0], result)
             continue
-        middle = len(batch) // 2
-        waiting += [batch[middle:], batch[:middle]]
+        middle = part.start + len(batch) // 2
+        waiting += [slice(middle, part.stop), slice(part.start, middle)]
     return bad
 
 

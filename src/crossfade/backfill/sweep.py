@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from functools import partial
 
 from crossfade.backfill.chunk_copy import ChunkCopier, ReadChunk
+from crossfade.backfill.lanes import Lanes
 from crossfade.backfill.planner import cut_range, plan_range
 from crossfade.convergence.key_scan import in_order
 from crossfade.convergence.sides import EntityStores
 from crossfade.ledger.base import Ledger
 from crossfade.ledger.transitions.sweeps import (
+    OpenedChunk,
     Sweep,
     SweepState,
     bound_sweep,
@@ -43,6 +45,8 @@ class EntitySweep:
         self._hooks = hooks
         self._seams = seams
         self._ahead: _Ahead | None = None
+        self._lanes = Lanes(seams.tasks)
+        self._planning = asyncio.Lock()
         self._own: dict[int, KeyRange] = {}
 
     @property
@@ -61,6 +65,8 @@ class EntitySweep:
         if not sweep.bounded:
             await self._fix_bound(sweep)
             return 0
+        if self._copier.chunks_at_once > 1:
+            return await self._step_together(sweep)
         chunk = await self._next_chunk(sweep)
         if chunk is None:
             await self._finish()
@@ -78,8 +84,31 @@ class EntitySweep:
         self._tell_if_done()
         return chunk.tally.rows if counts else 0
 
+    async def _step_together(self, sweep: Sweep) -> int | None:
+        """Have as many chunks under way as wanted, and wait for one of them."""
+        self._lanes.fill(self._copier.chunks_at_once, partial(self._copy_next, sweep))
+        rows = await self._lanes.first_done()
+        if rows is None:
+            await self._finish()
+        return rows
+
+    async def _copy_next(self, sweep: Sweep) -> int | None:
+        """Copy the next chunk that nobody copies; its rows, None where nothing is left."""
+        async with self._planning:
+            opened = await self._open_next(sweep)
+        if opened is None:
+            return None
+        try:
+            chunk = await self._copier.read(opened)
+            counts = await self._copier.put(chunk)
+        finally:
+            self._own.pop(opened.chunk.token, None)
+        self._tell_if_done()
+        return chunk.tally.rows if counts else 0
+
     async def drop_ahead(self) -> None:
-        """Let go of the chunk that was read ahead; none of its rows was put."""
+        """Let go of the chunk that was read ahead; chunks under way together are finished."""
+        await self._lanes.drain()
         ahead, self._ahead = self._ahead, None
         if ahead is None or ahead.task is None:
             return
@@ -93,6 +122,7 @@ class EntitySweep:
         if self._ahead is not None and self._ahead.task is not None:
             self._ahead.task.cancel()
         self._ahead = None
+        self._lanes.close()
         self._own.clear()
 
     async def _fix_bound(self, sweep: Sweep) -> None:
@@ -129,12 +159,23 @@ class EntitySweep:
 
     async def _read(self, sweep: Sweep) -> ReadChunk | None:
         """Plan the next range, open a chunk over it and read its first page."""
+        opened = await self._open_next(sweep)
+        if opened is None:
+            return None
+        try:
+            return await self._copier.read(opened)
+        except BaseException:
+            self._own.pop(opened.chunk.token, None)
+            raise
+
+    async def _open_next(self, sweep: Sweep) -> OpenedChunk | None:
+        """Plan the next range and open a chunk over it."""
         range_ = await self._next_range(sweep)
         if range_ is None:
             return None
-        chunk = await self._copier.read(sweep, range_)
-        self._own[chunk.opened.chunk.token] = range_
-        return chunk
+        opened = await self._copier.open(sweep, range_)
+        self._own[opened.chunk.token] = range_
+        return opened
 
     async def _next_range(self, sweep: Sweep) -> KeyRange | None:
         name = self.entity
@@ -149,7 +190,7 @@ class EntitySweep:
             return None if plan is None else plan.within
         authority = self._stores.side(self._ledger.migration.authority)
         async with asyncio.timeout(self._copier.options.store_seconds_max):
-            peeked = await authority.key_after(plan.within.lower, self._copier.options.chunk_rows)
+            peeked = await authority.key_after(plan.within.lower, self._copier.chunk_rows)
         return cut_range(plan.within, peeked, sweep.bound)
 
     async def _finish(self) -> None:

@@ -1,22 +1,29 @@
-"""The backfill's loop: one sweep after the other, in the order in which entities are declared."""
+"""The backfill's loop: one sweep after the other, parents before the rows that point to them."""
 
+from collections.abc import Sequence
 from functools import partial
 
 from crossfade.backfill.chunk_copy import ChunkCopier
 from crossfade.backfill.options import BackfillOptions
+from crossfade.backfill.processes import BackfillProcesses
 from crossfade.backfill.progress import SweepProgress, progress_of
+from crossfade.backfill.setbacks import Setbacks
 from crossfade.backfill.sweep import EntitySweep
 from crossfade.convergence.backlog import Backlog
 from crossfade.convergence.pace import Pace
 from crossfade.convergence.rest import Rest
-from crossfade.convergence.sides import Sides
+from crossfade.convergence.sides import Sides, graph_of
 from crossfade.convergence.throttle import Throttle
+from crossfade.convergence.throttle_sources import ThrottleSources
 from crossfade.errors import GateError, StoreError
 from crossfade.ledger.base import Ledger
 from crossfade.ledger.transitions.sweeps import Sweep, SweepState, look_sweep, renew_sweep
 from crossfade.observability.events import WorkerFailed
 from crossfade.observability.hooks import Hooks
 from crossfade.seams.bundle import Seams
+from crossfade.store.awaited_store import AwaitedStore
+from crossfade.store.sql_database import SqlDatabase
+from crossfade.store.sql_store import SqlStore
 
 BARRIER = "writes without intent have not certainly ended"
 
@@ -35,6 +42,7 @@ class BackfillWorker:
     ) -> None:
         self.options = options or BackfillOptions()
         self._ledger = ledger
+        self._sides = sides
         self._hooks = hooks
         self._seams = seams
         self._throttle = Throttle(seams.clock)
@@ -43,11 +51,16 @@ class BackfillWorker:
         self._pace = Pace(seams.clock)
         self._waits_for: str | None = None
         self._current: EntitySweep | None = None
-        self._failures = 0
+        self._setbacks = Setbacks(self.options, seams)
         self._sweeps: dict[str, EntitySweep] = {}
+        self._copiers: dict[str, ChunkCopier] = {}
+        self._processes: BackfillProcesses | None = None
+        self._sources: ThrottleSources | None = None
+        self._asked: tuple[SqlDatabase, ...] = ()
         for name, stores in sides.entities.items():
             copier = ChunkCopier(ledger, stores, hooks, seams, self._throttle, node)
             copier.options = self.options
+            self._copiers[name] = copier
             self._sweeps[name] = EntitySweep(ledger, stores, copier, hooks, seams)
 
     async def run(self) -> None:
@@ -58,6 +71,31 @@ class BackfillWorker:
         finally:
             for sweep in self._sweeps.values():
                 sweep.close()
+
+    def use(self, processes: BackfillProcesses) -> None:
+        """Let processes copy the pages of every entity whose stores they can open."""
+        self._processes = processes
+        for name, stores in self._sides.entities.items():
+            both = (stores.legacy, stores.new)
+            if all(isinstance(store, SqlStore | AwaitedStore) for store in both):
+                self._copiers[name].processes = processes
+
+    def heed(self, sources: ThrottleSources, databases: Sequence[SqlDatabase]) -> None:
+        """Begin no chunk while one of these asks for rest; what is under way is finished.
+
+        `databases`: those that are asked, closed with the worker.
+        """
+        self._sources = sources
+        self._asked = tuple(databases)
+
+    async def close(self) -> None:
+        """Stop at once, and end the processes; open chunks are run again."""
+        for sweep in self._sweeps.values():
+            sweep.close()
+        if self._processes is not None:
+            await self._processes.close()
+        for database in self._asked:
+            await database.close()
 
     async def step(self) -> bool:
         """Copy one chunk; whether there was anything to do.
@@ -70,17 +108,20 @@ class BackfillWorker:
         sweep = await self._wanted()
         if sweep is None:
             return False
-        obstacle = self._obstacle(sweep)
+        obstacle = self._obstacle(sweep) or await self._wish_to_rest()
         if obstacle is not None:
             self._waits_for = obstacle
             return False
         began = self._seams.clock.monotonic()
         self._throttle.rows_per_second_max = sweep.rows_per_second_max
+        self._setbacks.begin(sweep.entity)
         try:
             rows = await self._sweeps[sweep.entity].step(sweep)
         except GateError as error:
+            self._setbacks.end()
             self._waits_for = str(error)
             return False
+        self._setbacks.end()
         self._waits_for = None
         self._pace.count(rows or 0)
         self._throttle.worked(rows or 0, self._seams.clock.monotonic() - began)
@@ -93,7 +134,7 @@ class BackfillWorker:
     def progress(self) -> tuple[SweepProgress, ...]:
         """Every sweep that was ever asked for, in the order of their entities."""
         shown = []
-        for name in self._sweeps:
+        for name in self._order():
             sweep = self._ledger.look(partial(look_sweep, entity=name))
             if sweep is None:
                 continue
@@ -114,31 +155,42 @@ class BackfillWorker:
             reason = f"{type(error).__name__}: {error}"
             self._waits_for = reason
         else:
-            self._failures = 0
             return self._throttle.due_seconds if busy else self.options.idle_seconds
         self._hooks.emit(WorkerFailed("backfill", reason))
-        self._failures += 1
-        longest = self.options.retry_seconds * 2.0 ** min(self._failures - 1, 20)
-        jitter = 0.5 + self._seams.randomness.fraction() / 2
-        return min(longest, self.options.retry_seconds_max) * jitter
+        pause = self._setbacks.note()
+        return 0.0 if self._is_another_wanted() else pause
+
+    def _is_another_wanted(self) -> bool:
+        """Whether a sweep is to run that has not just failed."""
+        for name in self._sweeps:
+            sweep = self._ledger.look(partial(look_sweep, entity=name))
+            runs = sweep is not None and sweep.state is SweepState.RUNNING
+            if runs and not self._setbacks.waits(name):
+                return True
+        return False
 
     async def _wanted(self) -> Sweep | None:
         """The first sweep that is to run; one whose coverage was voided starts anew.
 
         One whose dirty keys are too many lets the others go first: they may be children that wait
-        for their parents to be copied.
+        for their parents to be copied. So does one that has just failed: a right that is missing
+        on one table stops no other.
         """
         wanted: Sweep | None = None
-        for name in self._sweeps:
+        for name in self._order():
             sweep = await self._look(name)
             if sweep is None or sweep.state is not SweepState.RUNNING:
                 continue
-            if self._backlog.full(name) is None:
+            if self._backlog.full(name) is None and not self._setbacks.waits(name):
                 wanted = sweep
                 break
             wanted = wanted or sweep
         await self._switch_to(None if wanted is None else self._sweeps[wanted.entity])
         return wanted
+
+    def _order(self) -> tuple[str, ...]:
+        """The entities by the foreign keys of the side that is copied into, as far as known."""
+        return graph_of(self._sides, self._ledger.migration.authority.other).order
 
     async def _look(self, name: str) -> Sweep | None:
         sweep = self._ledger.look(lambda rows: look_sweep(rows, name))
@@ -156,6 +208,10 @@ class BackfillWorker:
             await self._current.drop_ahead()
             self._pace = Pace(self._seams.clock)
         self._current = wanted
+
+    async def _wish_to_rest(self) -> str | None:
+        """Why a throttle's source wants no more chunks now, or None."""
+        return None if self._sources is None else await self._sources.reason()
 
     def _obstacle(self, sweep: Sweep) -> str | None:
         """Why nothing may be copied now, or None; a chunk that is open already is finished."""

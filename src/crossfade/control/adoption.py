@@ -16,11 +16,10 @@ from crossfade.model.counted import counted
 from crossfade.model.migration_state import MigrationState
 from crossfade.model.side import Side
 from crossfade.model.stage import Stage
-from crossfade.model.store_description import SqlTable
 from crossfade.seams.clock import SystemClock
 from crossfade.seams.randomness import SystemRandomness
 from crossfade.store.base import FencedDatabase, StoreEpoch
-from crossfade.store.from_url import Databases, database_of, databases_of
+from crossfade.store.from_url import Databases, database_of, databases_of, resolved
 
 NEW_LEDGER = "new"
 """Typed instead of an id where the ledger is gone and there is no copy."""
@@ -57,7 +56,7 @@ async def adopt(definition: Migration, config: Config, asked: AdoptAsked) -> Doc
             # Before it is made: a ledger that nobody obeys would only be in the way.
             check_stage_known(MigrationState(), seen, stage)
             if asked.dry_run:
-                summary = f"This would make {config.ledger_file}, and the stores would obey it."
+                summary = f"This would make {config.ledger_shown}, and the stores would obey it."
                 return _told(definition, summary, NEW_LEDGER, 0, dry_run=True)
         return await _adopt(definition, config, asked, stores, seen)
     finally:
@@ -69,12 +68,12 @@ def _check_place(config: Config, asked: AdoptAsked) -> None:
     there, new = ledger_exists(config.ledger), asked.ledger_id == NEW_LEDGER
     if there and new:
         raise ConfigurationError(
-            f"there is a ledger {config.ledger_file} already. Adopt it by its id: "
+            f"there is a ledger {config.ledger_shown} already. Adopt it by its id: "
             "`crossfade ledger show`."
         )
     if not there and not new:
         raise ConfigurationError(
-            f"there is no ledger {config.ledger_file}. Bring a copy back, or make a new one that "
+            f"there is no ledger {config.ledger_shown}. Bring a copy back, or make a new one that "
             "the stores obey: `crossfade ledger adopt new`."
         )
 
@@ -134,15 +133,12 @@ def _next(migration: MigrationState) -> str:
 
 def _databases(definition: Migration, databases: Databases) -> tuple[FencedDatabase, ...]:
     """Every database of the definition, once."""
-    found: dict[str, FencedDatabase] = {}
-    for entity in definition.entities.values():
+    found: dict[int, FencedDatabase] = {}
+    for name, entity in definition.entities.items():
         for side in Side:
-            described = entity.store(side)
-            if isinstance(described, SqlTable):
-                table = described.with_url(
-                    partial(definition.database_url, environment=os.environ)
-                )
-                found[table.url] = database_of(table, databases)
+            resolve = partial(definition.database_url, environment=os.environ)
+            database = database_of(resolved(entity.store(side), resolve), databases, name)
+            found[id(database)] = database
     return tuple(found.values())
 
 

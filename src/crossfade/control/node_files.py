@@ -22,6 +22,7 @@ class RunningNode:
     migration: str
     control_url: str
     gateway_url: str
+    """Empty where the node has no gateway: its migration's operations are functions."""
     started: float
     """Wall-clock seconds, for people."""
 

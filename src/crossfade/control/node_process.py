@@ -47,19 +47,22 @@ async def node_process(definition: Migration, config: Config) -> AsyncIterator[R
         await control.start()
         stack.push_async_callback(control.stop)
         await node.start()
-        gateway = GatewayServer(
-            node.app,
-            config.gateway,
-            host=config.gateway.host,
-            port=config.gateway.port,
-        )
-        await gateway.start()
-        stack.push_async_callback(gateway.stop)
+        gateway_url = ""
+        if node.app is not None:
+            gateway = GatewayServer(
+                node.app,
+                config.gateway,
+                host=config.gateway.host,
+                port=config.gateway.port,
+            )
+            await gateway.start()
+            stack.push_async_callback(gateway.stop)
+            gateway_url = gateway.url
         running = RunningNode(
             pid=os.getpid(),
             migration=definition.name,
             control_url=control.url,
-            gateway_url=gateway.url,
+            gateway_url=gateway_url,
             started=node.seams.clock.now().timestamp(),
         )
         files.publish(running, token)

@@ -77,6 +77,7 @@ def of_verdict(rows: RowsView, entity: str) -> dict[str, Any] | None:
     return {
         "passed": verdict.passed,
         "reason": verdict.reason,
+        "way": verdict.way,
         "fraction": verdict.fraction,
         "compared": verdict.compared,
         "different": verdict.different,

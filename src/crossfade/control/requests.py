@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from crossfade.model.verification_way import AskedWay
+
 TEXT_CHARACTERS_MAX = 1000
 """Characters of a reason or an actor that are kept."""
 
@@ -69,6 +71,8 @@ class VerifyAsked(EntitiesAsked):
 
     fraction: float = 1.0
     """Share of the keys, above 0 and up to 1; the same share is the same keys."""
+    way: AskedWay = AskedWay.BEST
+    """`exact` reads every record, `fast` refuses to; `best` is fast where that is possible."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

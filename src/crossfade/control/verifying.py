@@ -13,6 +13,7 @@ from crossfade.control.telling import Telling
 from crossfade.errors import ConfigurationError, CrossfadeError, GateError
 from crossfade.ledger.base import Ledger
 from crossfade.ledger.transitions.moves import Decision, audit
+from crossfade.model.verification_way import AskedWay
 from crossfade.seams.clock import Clock
 from crossfade.seams.tasks import Tasks
 from crossfade.verification.verifier import Verifier
@@ -33,6 +34,7 @@ class Job:
 
     entities: tuple[str, ...]
     fraction: float
+    way: AskedWay = AskedWay.BEST
     state: JobState = JobState.RUNNING
     done: list[str] = field(default_factory=list)
     error: str | None = None
@@ -86,8 +88,12 @@ class Verifying:
             raise GateError(
                 "a verification is under way. Stop it with `crossfade verify --stop`, or wait."
             )
-        job = Job(names, asked.fraction)
-        detail: dict[str, object] = {"entities": list(names), "fraction": asked.fraction}
+        job = Job(names, asked.fraction, asked.way)
+        detail: dict[str, object] = {
+            "entities": list(names),
+            "fraction": asked.fraction,
+            "way": str(asked.way),
+        }
         self._job, self._task = job, None
         try:
             await self._note(asked, "verification started", detail)
@@ -122,7 +128,7 @@ class Verifying:
         """Compare one entity after the other; a failure ends the job and is kept in it."""
         try:
             for name in job.entities:
-                await self._verifier.verify(name, job.fraction)
+                await self._verifier.verify(name, job.fraction, job.way)
                 job.done.append(name)
             job.state = JobState.FINISHED
         except asyncio.CancelledError:

@@ -1,7 +1,7 @@
 """Converge one key: read the authority, map, put on the mirror; the only way to become clean."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
@@ -10,6 +10,8 @@ from crossfade.convergence.key_counter import KeyCounter
 from crossfade.convergence.key_holds import HOLD_SECONDS_MAX, POLL_SECONDS, KeyHolds
 from crossfade.convergence.options import ConvergenceOptions
 from crossfade.convergence.sides import EntityStores, Sides
+from crossfade.convergence.together import JointPut, JointPuts, LeasedRecord
+from crossfade.convergence.waiting import WaitingKeys
 from crossfade.errors import MappingError, StoreError, StoreOutcomeUnknownError
 from crossfade.ledger.base import Ledger
 from crossfade.ledger.rows import RowsQueries
@@ -18,12 +20,14 @@ from crossfade.ledger.transitions.keys import (
     abandon_lease,
     quarantine_key,
     release_lease,
+    release_leases,
+    retry_waiting_key,
     take_lease,
 )
 from crossfade.ledger.transitions.moves import entity_names
-from crossfade.model.coverage import covers, is_complete
-from crossfade.model.key import Key
-from crossfade.model.key_state import NEEDS_OTHERS, Lease
+from crossfade.model.coverage import is_complete
+from crossfade.model.key import Key, RecordName
+from crossfade.model.key_state import NEEDS_OTHERS, needs
 from crossfade.observability.events import (
     ConvergeFailed,
     HotKeyHeld,
@@ -81,6 +85,10 @@ class Convergence:
         self.key_holds = KeyHolds(seams.clock)
         self._touched = KeyCounter()
         self._blocks = KeyCounter()
+        self.waiting = WaitingKeys()
+        self._joint = JointPuts(ledger, sides, seams, node, self.options)
+        self.on_freed: Callable[[RecordName], None] = _nobody
+        """Told of a key whose obstacle has moved, so that it is tried again at once."""
         self.cleaned = 0
         """Keys that became clean since this process started; the pace of convergence."""
 
@@ -180,41 +188,84 @@ class Convergence:
             return await self._give_up(grant, ConvergeEnd.UNREACHABLE, _reason(error))
         # Crash here: the mirror is right, the ledger does not know; the next attempt finds out.
         await self._seams.failpoint("converge.put")
-        return await self._finish(grant, result)
+        return await self._finish(grant, wanted, result)
 
-    async def _finish(self, grant: LeaseGrant, result: PutResult) -> ConvergeEnd:
+    async def _finish(
+        self, grant: LeaseGrant, wanted: Record | None, result: PutResult
+    ) -> ConvergeEnd:
         """What the store said decides what the ledger is told."""
         if result.status is PutStatus.OK:
             cleared = await self._ledger.transact(partial(release_lease, grant=grant))
             if not cleared:
                 return ConvergeEnd.TOUCHED
-            self.cleaned += 1
-            self._hooks.emit(KeyConverged(grant.entity, grant.tries))
+            await self._is_clean(grant, wanted)
             return ConvergeEnd.CLEAN
         if result.status in (PutStatus.FENCED, PutStatus.FENCED_EPOCH):
             return await self._give_up(grant, ConvergeEnd.FENCED, result.status.value)
         if result.status is PutStatus.REFUSED:
             return await self._quarantine(grant, result.reason)
-        return await self._blocked(grant, result)
+        return await self._blocked(grant, wanted, result)
 
-    async def _blocked(self, grant: LeaseGrant, result: PutResult) -> ConvergeEnd:
-        """Another key or a parent is in the way: wait for it, or quarantine if it is clean."""
-        other = result.other_key
-        if result.status is PutStatus.UNIQUE and other is not None:
-            needs = partial(_keeps_its_values, entity=grant.entity, key=other, since=grant.lease)
-            if self._ledger.look(needs):
-                return await self._quarantine(
-                    grant, f"{result.reason}; the value belongs to another key that is clean"
-                )
-        reason = result.reason
-        if result.status is PutStatus.FOREIGN_KEY:
+    async def _blocked(
+        self, grant: LeaseGrant, wanted: Record | None, result: PutResult
+    ) -> ConvergeEnd:
+        """Another record is in the way: put both, wait for it, or quarantine."""
+        self._joint.options = self.options
+        try:
+            ended = await self._joint.put(grant, wanted, result)
+        except (StoreOutcomeUnknownError, TimeoutError) as error:
+            self._hooks.emit(ConvergeFailed(grant.entity, _reason(error)))
+            return ConvergeEnd.UNKNOWN
+        except StoreError as error:
+            return await self._give_up(grant, ConvergeEnd.UNREACHABLE, _reason(error))
+        own = ended.members[0].grant
+        if ended.result.status is PutStatus.OK:
+            return await self._finish_joint(ended.members)
+        if ended.result.status in (PutStatus.FENCED, PutStatus.FENCED_EPOCH):
+            return await self._give_up(own, ConvergeEnd.FENCED, ended.result.status.value)
+        if ended.final:
+            return await self._quarantine(own, ended.stuck)
+        return await self._wait_or_quarantine(own, ended)
+
+    async def _finish_joint(self, members: Sequence[LeasedRecord]) -> ConvergeEnd:
+        """All were put in one transaction; each is cleared if nothing has happened to it."""
+        grants = [one.grant for one in members]
+        cleared = await self._ledger.transact(partial(release_leases, grants=grants))
+        for one, clear in zip(members, cleared, strict=True):
+            if clear:
+                await self._is_clean(one.grant, one.wanted)
+        return ConvergeEnd.CLEAN if cleared[0] else ConvergeEnd.TOUCHED
+
+    async def _wait_or_quarantine(self, grant: LeaseGrant, ended: JointPut) -> ConvergeEnd:
+        """Wait for what is in the way; quarantine what was tried often enough."""
+        reason = ended.stuck or ended.result.reason
+        if ended.waits_for and ended.stuck:
+            reason = needs(ended.waits_for[0], ended.stuck)
+        elif ended.result.status is PutStatus.FOREIGN_KEY and not ended.waits_for:
             if not self._ledger.look(_everything_copied):
                 # What is in the way may only not have been copied yet: that counts for nothing.
                 return await self._give_up(grant, ConvergeEnd.BLOCKED, reason)
             reason = f"{NEEDS_OTHERS}{reason}"
-        if self._blocks.add(grant.entity, grant.key) >= self.options.refused_tries_max:
+        name = RecordName(grant.entity, grant.key)
+        self.waiting.add(name, ended.waits_for, ended.seen)
+        only_waits = bool(ended.waits_for) and not ended.stuck
+        if not only_waits and self._tried_enough(grant):
             return await self._quarantine(grant, reason)
         return await self._give_up(grant, ConvergeEnd.BLOCKED, reason)
+
+    def _tried_enough(self, grant: LeaseGrant) -> bool:
+        return self._blocks.add(grant.entity, grant.key) >= self.options.refused_tries_max
+
+    async def _is_clean(self, grant: LeaseGrant, wanted: Record | None) -> None:
+        """A key agrees: tell whoever listens, and let those try again that waited for it."""
+        self.cleaned += 1
+        self._hooks.emit(KeyConverged(grant.entity, grant.tries))
+        at = self._seams.clock.now().timestamp()
+        for name in self.waiting.ended(RecordName(grant.entity, grant.key), wanted):
+            # Crash here: the reconciler's upkeep finds those that stay quarantined without need.
+            if self._ledger.look(partial(_is_quarantined, name=name)):
+                await self._ledger.transact(partial(retry_waiting_key, name=name, at=at))
+            self.on_freed(name)
 
     async def _give_up(self, grant: LeaseGrant, end: ConvergeEnd, reason: str) -> ConvergeEnd:
         await self._ledger.transact(partial(abandon_lease, grant=grant))
@@ -227,14 +278,12 @@ class Convergence:
         return ConvergeEnd.QUARANTINED
 
 
-def _keeps_its_values(rows: RowsQueries, entity: str, key: Key, since: Lease) -> bool:
-    """Whether a key was copied and clean before the lease was taken, and untouched since.
+def _is_quarantined(rows: RowsQueries, name: RecordName) -> bool:
+    return rows.key(name.entity, name.key).quarantine is not None
 
-    A key that became clean meanwhile may have given up the value for which a put was refused.
-    """
-    state = rows.key(entity, key)
-    covered = covers(rows.entity(entity).coverage, key)
-    return covered and not state.dirty and state.seq < since.token
+
+def _nobody(_: RecordName) -> None:
+    """Nobody waits to be told."""
 
 
 def _everything_copied(rows: RowsQueries) -> bool:

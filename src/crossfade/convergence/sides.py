@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from crossfade.model.entity import Entity
+from crossfade.model.entity_graph import EntityGraph, entity_graph
 from crossfade.model.side import Side
-from crossfade.store.base import FencedDatabase, Store
+from crossfade.store.base import FencedDatabase, Store, links_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,3 +33,9 @@ class Sides:
     """The databases of each side; one epoch row in each."""
     answers_within_seconds: Mapping[Side, float]
     """After that an unanswered call to the side's service has certainly ended."""
+
+
+def graph_of(sides: Sides, side: Side) -> EntityGraph:
+    """Which entity points to which on one side, as far as its stores are open and know it."""
+    known = [links_of(stores.side(side)) for stores in sides.entities.values()]
+    return entity_graph(list(sides.entities), [links for links in known if links is not None])

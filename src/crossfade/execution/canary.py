@@ -14,6 +14,10 @@ class Canary:
         """Serve this share of the entity's keys (0 to 100) from new."""
         self._shares[entity] = percent
 
+    def has_share(self, entity: str) -> bool:
+        """Whether any key of the entity is served by new."""
+        return self._shares.get(entity, 0.0) > 0
+
     def shares(self) -> dict[str, float]:
         """Percent by entity."""
         return dict(self._shares)

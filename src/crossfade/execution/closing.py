@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 from crossfade.ledger.rows import Rows
 from crossfade.ledger.transitions.intents import OpenedIntent, close_replayed
-from crossfade.ledger.transitions.keys import LeaseGrant, take_lease
+from crossfade.ledger.transitions.keys import LeaseGrant, mark_dirty, take_lease
 from crossfade.model.key import Key
+from crossfade.model.key_state import DirtyReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +14,7 @@ class Closed:
     """A write that has ended."""
 
     keys: tuple[Key, ...]
-    """To be converged; none where the intent was settled by somebody else."""
+    """To be converged."""
     undisturbed: bool
     """Nothing else has touched the keys since the intent was opened."""
     grant: LeaseGrant | None = None
@@ -34,6 +35,10 @@ def close_and_lease(rows: Rows, opened: OpenedIntent, owner: str | None, at: flo
         at: wall-clock seconds.
 
     """
+    if rows.intent(opened.intent.id) is None:
+        # Settled by others, who took this process for dead; what it has done since, nobody saw.
+        mark_dirty(rows, opened.intent.entity, opened.intent.keys, DirtyReason.WRITE, at)
+        return Closed(opened.intent.keys, undisturbed=False)
     keys, undisturbed = close_replayed(rows, opened=opened, at=at)
     if owner is None or len(keys) != 1:
         return Closed(keys, undisturbed)

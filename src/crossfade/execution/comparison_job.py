@@ -22,6 +22,7 @@ class SkipReason(StrEnum):
     NOT_COPIED = "the sides are not known to agree yet"
     CHANGED = "the key or the stage changed meanwhile"
     NOT_CONFIRMED = "the difference was gone when both sides were asked again"
+    NOT_ASKED = "the program had no place to ask the other side"
     FAULT = "the comparison failed in itself"
 
 

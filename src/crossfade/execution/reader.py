@@ -1,14 +1,14 @@
 """Reads: from the authority, or from new for the canary share, checked when they come back."""
 
-from typing import Generic
+from typing import Generic, Protocol
 
 from crossfade.errors import KeyHeldError, UpstreamFailedError
 from crossfade.execution.calls import SERVE, AnswerT, CallFailedError, Request
 from crossfade.execution.canary import Canary
-from crossfade.execution.comparing import ReadComparer
 from crossfade.execution.options import ExecutionOptions
 from crossfade.execution.standing import Standing, is_held, look_at, look_at_entity
 from crossfade.ledger.base import Ledger
+from crossfade.ledger.transitions.keys import Agreement
 from crossfade.model.key import Key
 from crossfade.model.plan import KeyStanding, ReadPlan, plan_read
 from crossfade.model.side import Side
@@ -16,11 +16,29 @@ from crossfade.observability.events import CanaryFellBack
 from crossfade.observability.hooks import Hooks
 
 
+class ReadSink(Protocol[AnswerT]):
+    """Who compares reads and counts the canary's; no method raises or waits."""
+
+    def samples(self, request: Request[AnswerT]) -> bool:
+        """Whether to compare this read; asked before any side is."""
+
+    def offer(
+        self, request: Request[AnswerT], side: Side, answer: AnswerT, before: Standing | None
+    ) -> None:
+        """The authority has answered; `before` is None where `samples` said no."""
+
+    def canary_served(self, request: Request[AnswerT], answer: AnswerT, before: Agreement) -> None:
+        """New has answered a caller of the canary share."""
+
+    def canary_fell_back(self, request: Request[AnswerT]) -> None:
+        """A read of the canary share was served by the authority after all."""
+
+
 class Reader(Generic[AnswerT]):
     """Carries out reads; one per node."""
 
     def __init__(
-        self, ledger: Ledger, canary: Canary, comparer: "ReadComparer[AnswerT]", hooks: Hooks
+        self, ledger: Ledger, canary: Canary, comparer: ReadSink[AnswerT], hooks: Hooks
     ) -> None:
         self._ledger = ledger
         self._canary = canary

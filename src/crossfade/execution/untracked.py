@@ -45,6 +45,10 @@ class UntrackedWrites:
         """A write may still be applied: wait for it, counted from now."""
         self._doubtful_until = self._clock.monotonic() + self._answers_within
 
+    def under_way(self) -> bool:
+        """Whether a write without intent may still be under way; told to other processes."""
+        return not self.ended()
+
     def ended(self) -> bool:
         """Whether every write without intent has certainly ended."""
         return self._under_way == 0 and self.seconds_left() <= 0

@@ -1,6 +1,7 @@
 """Writes: intent, authority, answer, mirror (PROTOCOL.md `write`)."""
 
 import asyncio
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Generic, TypeAlias
@@ -10,6 +11,7 @@ from crossfade.errors import (
     CrossfadeError,
     KeyHeldError,
     LedgerError,
+    LedgerUnavailableError,
     OutcomeUnknownError,
     UpstreamFailedError,
     WritesHeldError,
@@ -71,6 +73,10 @@ class Writer(Generic[AnswerT]):
         """Whether the intent's task runs in this process; the resolver leaves it alone."""
         return intent in self._alive
 
+    def forsake(self) -> None:
+        """Others settled this process's writes, since it stood still; called by any thread."""
+        self._alive.clear()
+
     async def write(self, request: Request[AnswerT]) -> tuple[AnswerT, Side]:
         """Carry out one write; returns the authority's answer and which side that was.
 
@@ -86,9 +92,10 @@ class Writer(Generic[AnswerT]):
 
         """
         until = self._seams.clock.monotonic() + self.options.held_seconds_max
-        plan = await self._planned(request, until)
-        if not plan.tracked:
-            return await self._write_untracked(request, plan)
+        while not (plan := await self._planned(request, until)).tracked:
+            written = await self._write_untracked(request, plan)
+            if written is not None:
+                return written
         reply: _Reply[AnswerT] = asyncio.get_running_loop().create_future()
         self._seams.tasks.spawn(self._run(request, until, reply), name="write")
         return await reply
@@ -128,18 +135,29 @@ class Writer(Generic[AnswerT]):
 
     async def _write_untracked(
         self, request: Request[AnswerT], plan: WritePlan
-    ) -> tuple[AnswerT, Side]:
-        """A write without intent (off, retired); no await between the plan and the count."""
+    ) -> tuple[AnswerT, Side] | None:
+        """A write without intent (off, retired); None: to be planned again, nothing was sent.
+
+        Planned once more when counted: whoever tells others of a move seen here sees the count.
+        """
         if plan.authority is None or self.untracked is None:
             raise WritesHeldError("the node is not ready to write", retry_after_seconds=1.0)
         try:
             with self.untracked.write():
+                if not self._stays(request, plan):
+                    return None
                 answer = await request.call(plan.authority, SERVE)
         except CallFailedError as error:
             raise _caller_error(error) from error
         if answer.ambiguous or answer.deferred:
             self.untracked.doubt()
         return answer, plan.authority
+
+    def _stays(self, request: Request[AnswerT], plan: WritePlan) -> bool:
+        """Whether the request would be planned the same now."""
+        with suppress(CrossfadeError):
+            return self._plan_now(request) == (plan, None)
+        return False
 
     async def _open(
         self, request: Request[AnswerT], until: float, mine: list[int]
@@ -201,7 +219,7 @@ class Writer(Generic[AnswerT]):
         self, request: Request[AnswerT], opened: OpenedIntent, reply: _Reply[AnswerT]
     ) -> None:
         """Authority, then the rest: once the authority has answered, the caller gets that."""
-        answer = await self._ask_authority(request, opened.intent)
+        answer = await self._ask_authority(request, opened)
         try:
             await self._mirror(request, opened, answer, reply)
         except Exception as error:
@@ -231,7 +249,12 @@ class Writer(Generic[AnswerT]):
             await self._follow(request, opened, intent, answer)
         self._reply(reply, opened, answer)
 
-    async def _ask_authority(self, request: Request[AnswerT], intent: Intent) -> AnswerT:
+    async def _ask_authority(self, request: Request[AnswerT], opened: OpenedIntent) -> AnswerT:
+        intent = opened.intent
+        if not self._route_holds(opened):
+            # This process stood still after the intent was durable, and others have settled it.
+            await self._note_unanswered(intent, sent=False)
+            raise WritesHeldError("the write waited for too long", retry_after_seconds=1.0)
         try:
             answer = await request.call(intent.authority, CallTag(intent=intent.id))
         except CallFailedError as error:
@@ -286,14 +309,16 @@ class Writer(Generic[AnswerT]):
         _fail(reply, OutcomeUnknownError("the authority changed while the write was made."))
 
     def _route_holds(self, opened: OpenedIntent) -> bool:
-        """Whether the authority was the same one all the time since the intent was opened.
-
-        Without a new decision an epoch was raised by the barrier or by an undone flip alone.
-        """
-        migration = self._ledger.migration
+        """Whether the intent is still ours, and the authority was the same all the time since."""
+        try:
+            migration = self._ledger.migration
+        except LedgerUnavailableError:
+            return False
+        # Without a new decision an epoch was raised by the barrier or by an undone flip alone.
         same_epoch = migration.epoch == opened.intent.epoch
         no_flip = same_epoch or migration.decision == opened.decision
-        return no_flip and migration.authority is opened.intent.authority
+        same = no_flip and migration.authority is opened.intent.authority
+        return same and self.is_alive(opened.intent.id)
 
     async def _follow(
         self, request: Request[AnswerT], opened: OpenedIntent, intent: Intent, answer: AnswerT

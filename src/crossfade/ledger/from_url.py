@@ -3,18 +3,20 @@
 from pathlib import Path
 
 from crossfade.errors import ConfigurationError
-from crossfade.ledger.base import Ledger
+from crossfade.ledger.base import LedgerReader, OpenedLedger
 from crossfade.ledger.memory import MemoryLedger
+from crossfade.ledger.postgres_options import PostgresLedgerOptions
 from crossfade.ledger.rows import LedgerIdentity
 from crossfade.ledger.sqlite import open_ledger
 from crossfade.ledger.sqlite_options import SqliteLedgerOptions
-from crossfade.ledger.sqlite_reader import SqliteReader, open_reader
+from crossfade.ledger.sqlite_reader import open_reader
 from crossfade.observability.hooks import Hooks
-from crossfade.seams.clock import Clock
+from crossfade.seams.clock import Clock, SystemClock
 from crossfade.seams.randomness import Randomness
 
 MEMORY = "memory://"
 SQLITE = "sqlite:///"
+POSTGRES = ("postgresql://", "postgres://")
 
 
 def ledger_from_url(
@@ -22,50 +24,95 @@ def ledger_from_url(
     clock: Clock,
     randomness: Randomness,
     *,
+    node: str | None = None,
     hooks: Hooks | None = None,
-    options: SqliteLedgerOptions | None = None,
-) -> Ledger:
-    """Open the ledger as its one node; a SQLite ledger that does not exist is made.
+    options: SqliteLedgerOptions | PostgresLedgerOptions | None = None,
+) -> OpenedLedger:
+    """Open the ledger; one that does not exist is made.
 
     Args:
-        url: `sqlite:///relative.db`, `sqlite:////absolute.db`, or `memory://`, which forgets
-            everything with the process.
-        clock: what the lock says about since when the ledger is in use.
+        url: `sqlite:///relative.db`, `sqlite:////absolute.db`, `postgresql://...?schema=NAME`,
+            which any number of processes may open, or `memory://`, which forgets everything with
+            the process.
+        clock: where time comes from.
         randomness: where the identity of a new ledger comes from.
+        node: this process's name in intents and leases, unlike that of every other process.
         hooks: who is told when the ledger cannot commit.
-        options: limits of a SQLite ledger.
+        options: limits of the kind of ledger that it is; those of another kind are left out.
 
     Raises:
-        ConfigurationError: no such kind of ledger, or the file cannot be used as one.
-        LockedError: another node owns it.
+        ConfigurationError: no such kind of ledger, or the place cannot be used as one.
+        LockedError: another node owns the SQLite ledger.
         LedgerVersionError: a newer release wrote it.
-        LedgerUnavailableError: the file cannot be read or written.
+        LedgerUnavailableError: the file or the server cannot be read or written.
 
     """
     if url == MEMORY:
         return MemoryLedger(LedgerIdentity(randomness.identifier(), incarnation=1))
-    path = ledger_path(url)
-    return open_ledger(path, clock=clock, randomness=randomness, hooks=hooks, options=options)
+    if is_shared(url):
+        # Its driver is an extra: loaded only where it is asked for.
+        from crossfade.ledger.postgres import open_postgres_ledger  # noqa: PLC0415
+        from crossfade.ledger.postgres_place import place_of  # noqa: PLC0415
+
+        return open_postgres_ledger(
+            place_of(url),
+            clock=clock,
+            randomness=randomness,
+            node=node,
+            hooks=hooks,
+            options=options if isinstance(options, PostgresLedgerOptions) else None,
+        )
+    return open_ledger(
+        ledger_path(url),
+        clock=clock,
+        randomness=randomness,
+        hooks=hooks,
+        options=options if isinstance(options, SqliteLedgerOptions) else None,
+    )
 
 
-def reader_from_url(url: str) -> SqliteReader:
-    """Open the ledger for looking only, beside a running node or without one.
+def reader_from_url(url: str) -> LedgerReader:
+    """Open the ledger for looking only, beside running nodes or without one.
 
     Raises:
-        ConfigurationError: no such kind of ledger, no such file, or the file is no ledger.
+        ConfigurationError: no such kind of ledger, no such place, or it holds no ledger.
         LedgerVersionError: a newer release wrote it.
         LedgerUnavailableError: it cannot be read.
 
     """
+    if is_shared(url):
+        from crossfade.ledger.postgres_place import place_of  # noqa: PLC0415
+        from crossfade.ledger.postgres_reader import open_postgres_reader  # noqa: PLC0415
+
+        return open_postgres_reader(place_of(url), SystemClock())
     return open_reader(ledger_path(url))
 
 
 def ledger_exists(url: str) -> bool:
-    """Whether there is a file where the URL says; raises like `ledger_path`."""
+    """Whether there is a ledger where the URL says; raises like `reader_from_url`."""
+    if is_shared(url):
+        from crossfade.ledger.postgres_place import place_of  # noqa: PLC0415
+        from crossfade.ledger.postgres_reader import ledger_schema  # noqa: PLC0415
+
+        return ledger_schema(place_of(url), PostgresLedgerOptions()) is not None
     return ledger_path(url).exists()
 
 
-def committed_sequence(reader: SqliteReader) -> int:
+def is_shared(url: str) -> bool:
+    """Whether several processes may open the ledger at once."""
+    return url.startswith(POSTGRES)
+
+
+def shown_url(url: str) -> str:
+    """Where the ledger is, for people: without what may be secret."""
+    if is_shared(url):
+        from crossfade.ledger.postgres_place import place_of  # noqa: PLC0415
+
+        return place_of(url).shown
+    return url.removeprefix(SQLITE)
+
+
+def committed_sequence(reader: LedgerReader) -> int:
     """The highest number that the ledger has given out and committed."""
     return reader.sequence
 
@@ -84,8 +131,8 @@ def ledger_path(url: str) -> Path:
     if not url.startswith(SQLITE):
         scheme = url.partition(":")[0]
         raise ConfigurationError(
-            f"the ledger's URL is of the kind {scheme!r}. Write sqlite:///.crossfade/ledger.db; "
-            "PostgreSQL comes later."
+            f"the ledger's URL is of the kind {scheme!r}. Write sqlite:///.crossfade/ledger.db, "
+            "or postgresql://USER@HOST/DATABASE."
         )
     name = url.removeprefix(SQLITE)
     if not name or name.endswith("/"):

@@ -5,6 +5,7 @@ from typing import TypeVar
 
 from crossfade.errors import LedgerUnavailableError
 from crossfade.ledger.memory_rows import MemoryRows, MemoryTables, MemoryView
+from crossfade.ledger.nodes import SINGLE, Nodes
 from crossfade.ledger.rows import LedgerIdentity, Rows, RowsQueries
 from crossfade.model.migration_state import MigrationState
 
@@ -72,6 +73,15 @@ class MemoryLedger:
     async def close(self) -> None:
         """See `Ledger.close`."""
         self._closed = True
+
+    async def discard_unused(self) -> None:
+        """See `OpenedLedger.discard_unused`; it is forgotten in any case."""
+        await self.close()
+
+    @property
+    def nodes(self) -> Nodes:
+        """See `OpenedLedger.nodes`."""
+        return SINGLE
 
     def _check_open(self) -> None:
         if self._closed:

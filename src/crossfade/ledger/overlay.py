@@ -37,6 +37,14 @@ class Overlay(Generic[RowId, Value]):
         value = known[row_id] = self._load(row_id)
         return value
 
+    def remember(self, row_id: RowId, value: Value | None) -> None:
+        """The row was read from the database by somebody who reads many at once."""
+        self._known[row_id] = value
+
+    def peek(self, row_id: RowId) -> Value | None:
+        """The row as it is remembered; one that is not is None."""
+        return self._known.get(row_id)
+
     def put(self, row_id: RowId, value: Value | None) -> None:
         """Write the row; None removes it."""
         known = self._known

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from crossfade.errors import LedgerUnavailableError
+from crossfade.ledger.handover import Handover
 from crossfade.ledger.lock import NodeLock, take_node_lock
+from crossfade.ledger.nodes import SINGLE, Nodes
 from crossfade.ledger.query_file import load_queries
 from crossfade.ledger.rows import LedgerIdentity, Rows, RowsQueries
 from crossfade.ledger.schema_files import check_is_ledger, upgrade
@@ -27,7 +29,8 @@ from crossfade.ledger.sqlite_file import (
 from crossfade.ledger.sqlite_options import SqliteLedgerOptions
 from crossfade.ledger.sqlite_reader import SqliteReader, open_reader
 from crossfade.ledger.sqlite_rows import SqliteRows
-from crossfade.ledger.sqlite_writer import Handover, SqliteWriter
+from crossfade.ledger.sqlite_writer import SqliteWriter
+from crossfade.ledger.unused import is_unused
 from crossfade.model.migration_state import MigrationState
 from crossfade.observability.events import LedgerFailed
 from crossfade.observability.hooks import Hooks
@@ -87,6 +90,11 @@ class SqliteLedger:
         return self._migration
 
     @property
+    def nodes(self) -> Nodes:
+        """See `OpenedLedger.nodes`: one node per SQLite ledger."""
+        return SINGLE
+
+    @property
     def writer(self) -> SqliteWriter:
         """The writer, for its counters."""
         return self._writer
@@ -137,7 +145,7 @@ class SqliteLedger:
 
         Crash under way: it stays, as empty as it was.
         """
-        self._discard = self._made_here and self.look(_is_unused)
+        self._discard = self._made_here and self.look(is_unused)
         await self.close()
 
     def _publish(self, rows: SqliteRows) -> None:
@@ -218,12 +226,6 @@ def _open_files(
     # The names of the file and of its log must outlive a power cut, as their content does.
     make_names_durable(path.parent)
     return OpenedFiles(writing, reader, watched, lock, path, made_here=False)
-
-
-def _is_unused(rows: RowsQueries) -> bool:
-    """Whether nothing was decided, and no store may have been told to obey this ledger."""
-    decided = rows.migration() != MigrationState() or rows.audit(1)
-    return not decided and not rows.documents("stores") and not rows.documents("entities")
 
 
 def _resolve(ended: "asyncio.Future[None]") -> None:

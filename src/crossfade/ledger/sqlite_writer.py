@@ -1,16 +1,14 @@
 """The one writer thread of a SQLite ledger: runs what is queued up, commits it as one group."""
 
-import asyncio
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any
 
-from crossfade.errors import CrossfadeError, LedgerError, LedgerUnavailableError
+from crossfade.errors import LedgerError, LedgerUnavailableError
+from crossfade.ledger.handover import Handover, finish_all, give_error
 from crossfade.ledger.query_file import load_queries
 from crossfade.ledger.row_writer import UnwritableRowError
-from crossfade.ledger.rows import Rows
 from crossfade.ledger.sqlite_file import WatchedFiles
 from crossfade.ledger.sqlite_options import SqliteLedgerOptions
 from crossfade.ledger.sqlite_rows import SqliteRows
@@ -20,36 +18,6 @@ _CERTAINLY_NOT_COMMITTED = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQ
 
 _KIND_OF_ERROR = 0xFF
 """The low byte of an SQLite error code names the kind of error."""
-
-
-class Handover:
-    """One transition on its way to the writer and back."""
-
-    __slots__ = ("error", "loop", "outcome", "places", "result", "transition")
-
-    def __init__(
-        self,
-        transition: Callable[[Rows], Any],
-        loop: asyncio.AbstractEventLoop,
-        places: asyncio.Semaphore,
-    ) -> None:
-        self.transition = transition
-        self.loop = loop
-        self.places = places
-        """The caller's place in the queue, given back when the outcome is known."""
-        self.outcome: asyncio.Future[Any] = loop.create_future()
-        self.result: Any = None
-        self.error: BaseException | None = None
-
-    def finish(self) -> None:
-        """Tell the caller, on its own loop; one that was cancelled meanwhile hears nothing."""
-        self.places.release()
-        if self.outcome.done():
-            return
-        if self.error is None:
-            self.outcome.set_result(self.result)
-        else:
-            self.outcome.set_exception(self.error)
 
 
 class SqliteWriter:
@@ -125,7 +93,7 @@ class SqliteWriter:
                 self._commit(batch)
             except Exception as error:  # noqa: BLE001 - the thread must outlive its own mistakes
                 self._refuse(batch, f"the ledger's writer failed ({error!r})")
-            self._finish(batch)
+            finish_all(batch)
         self._connection.close()
         self._ended()
 
@@ -192,7 +160,7 @@ class SqliteWriter:
             for handover in batch:
                 self._commit([handover])
         else:
-            _give_error(batch, LedgerError(f"{error} Nothing was written."))
+            give_error(batch, LedgerError(f"{error} Nothing was written."))
 
     def _make_durable(self, batch: Sequence[Handover]) -> None:
         try:
@@ -229,33 +197,11 @@ class SqliteWriter:
         self._fail(batch, LedgerUnavailableError(self._refusal))
 
     def _fail(self, batch: Sequence[Handover], error: LedgerUnavailableError) -> None:
-        _give_error(batch, error)
+        give_error(batch, error)
         if batch:
             with suppress(RuntimeError):
                 loop = batch[0].loop
                 loop.call_soon_threadsafe(self._failed, str(error))
-
-    def _finish(self, batch: Sequence[Handover]) -> None:
-        """Tell the callers: one call into each event loop."""
-        by_loop: dict[asyncio.AbstractEventLoop, list[Handover]] = {}
-        for handover in batch:
-            by_loop.setdefault(handover.loop, []).append(handover)
-        for loop, handovers in by_loop.items():
-            # A loop that was closed raises: nobody waits there any more.
-            with suppress(RuntimeError):
-                loop.call_soon_threadsafe(_finish_all, handovers)
-
-
-def _finish_all(handovers: Sequence[Handover]) -> None:
-    for handover in handovers:
-        handover.finish()
-
-
-def _give_error(batch: Sequence[Handover], error: CrossfadeError) -> None:
-    """Every caller gets an error of its own, since each adds its own traceback."""
-    for handover in batch:
-        handover.error = type(error)(str(error))
-        handover.error.__cause__ = error.__cause__
 
 
 def _not_written(error: sqlite3.Error) -> LedgerUnavailableError:

@@ -77,6 +77,13 @@ class Observed:
     content_type: str
     """The header as it came; empty where there is none."""
     body: bytes
+    status_text: str = ""
+    """The status in words, for answers that have no number of their own; holds no value."""
+
+    @property
+    def status_shown(self) -> str:
+        """The status for people."""
+        return self.status_text or str(self.status)
 
     @property
     def declares_json(self) -> bool:
@@ -116,7 +123,7 @@ def compare_answers(legacy: Observed, new: Observed, compare: Compare = EVERYTHI
             return failed(f"{side} was not available (status {answer.status})")
     if legacy.status != new.status:
         kind = DifferenceKind.STATUS
-        return judged((Difference("status", kind, str(legacy.status), str(new.status)),))
+        return judged((Difference("status", kind, legacy.status_shown, new.status_shown),))
     if legacy.body == new.body or compare.rules.ignored:
         return MATCHED
     if legacy.declares_json or new.declares_json:

@@ -6,7 +6,7 @@ from enum import StrEnum
 from msgspec import Struct
 from msgspec.structs import replace
 
-from crossfade.model.key import Key
+from crossfade.model.key import Key, RecordName, decode_key_at
 from crossfade.model.side import Side
 
 
@@ -24,6 +24,24 @@ class DirtyReason(StrEnum):
 
 NEEDS_OTHERS = "a parent is missing, or a child is in the way: "
 """How the reason of a quarantine begins that may end once other rows were copied."""
+
+
+AUTHORITY_LACKS_IT = "which the authority does not have"
+POINTS_TO_IT = "which points to it on the authority still"
+_FOR = "it waits for "
+
+
+def needs(other: RecordName, why: str) -> str:
+    """The reason of a quarantine that ends by itself once another record has moved."""
+    return f"{NEEDS_OTHERS}{_FOR}{other}, {why}"
+
+
+def needed(reason: str | None) -> RecordName | None:
+    """The record that a quarantined key waits for, where its reason names one."""
+    entity, found, rest = (reason or "").removeprefix(f"{NEEDS_OTHERS}{_FOR}").partition(" [")
+    if not found or not (reason or "").startswith(f"{NEEDS_OTHERS}{_FOR}"):
+        return None
+    return RecordName(entity, decode_key_at(f"[{rest}"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,9 @@ class Flip:
     """The ledger's epoch when the change began."""
     reason: str = ""
     actor: str = ""
+    node: str = ""
+    """The process that carries it out, where several share the ledger; if it dies, another one
+    completes or undoes it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,8 @@ class KeyPlace(StrEnum):
 
     PATH = "path"
     QUERY = "query"
+    ARGUMENT = "argument"
+    """Among the arguments of a function."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +50,13 @@ class Operation:
     """One named read or write."""
 
     name: str
-    """Method and path template, `PUT /customers/{id}`; unique in the migration."""
+    """`PUT /customers/{id}`, method and path template, or a function's; each only once."""
     kind: OperationKind
     entity: str
     method: str
+    """Empty for a function."""
     template: str
+    """Empty for a function."""
     key: KeyFrom | None = None
     """None: a read without a key, or a create whose id the authority makes."""
     created: JsonField | None = None
@@ -61,6 +65,11 @@ class Operation:
     """Whether the mirror is asked to run the operation too, observed only."""
     mirror_when: MirrorWhen = MirrorWhen.AFTER_ANSWER
     compare: Compare = field(default_factory=Compare)
+
+    @property
+    def is_route(self) -> bool:
+        """Whether requests come over HTTP; else it is a function of some process."""
+        return bool(self.method)
 
     @staticmethod
     def of(text: str, entity: str, key: KeyFrom | None = None) -> "Operation":

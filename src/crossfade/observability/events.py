@@ -31,6 +31,14 @@ class FlipUndone(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class SequencesNotMoved(Event):
+    """On the way back, what makes ids on a side stays behind: its first creates may be refused."""
+
+    side: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class BarrierPassed(Event):
     """Writes without intent have certainly ended: copying may begin."""
 

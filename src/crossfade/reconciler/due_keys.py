@@ -1,6 +1,6 @@
 """Which dirty keys to converge now: the oldest first, but for those that failed a moment ago."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from crossfade.convergence.converge import ConvergeEnd
@@ -50,6 +50,8 @@ class DueKeys:
         self._clock = seams.clock
         self._randomness = seams.randomness
         self._node = node
+        self.is_elsewhere: Callable[[str], bool] = lambda _: False
+        """Whether another process of this name lives; set by the assembly."""
         self._options = options
         self._waits: dict[KeyName, _Wait] = {}
         self._troubles: dict[str, _Trouble] = {}
@@ -95,6 +97,11 @@ class DueKeys:
         elif end is not ConvergeEnd.NOTHING:
             self._troubles.pop(state.entity, None)
 
+    def free(self, name: KeyName) -> None:
+        """What the key waited for has moved: its pause is over, and it is looked for anew."""
+        if self._waits.pop(name, None) is not None:
+            self._after = 0
+
     def _pages(self) -> Iterator[Sequence[KeyState]]:
         """Pages from where the last round ended, once around at most."""
         begun_at = self._after
@@ -126,13 +133,16 @@ class DueKeys:
         if trouble is not None and now < trouble.until:
             return False
         wait = self._waits.get((state.entity, state.key))
-        mine = state.lease is not None and state.lease.owner == self._node
+        mine = state.lease is not None and self._works_on(state.lease.owner)
         token = state.lease.token if mine and state.lease is not None else 0
         if mine and (wait is None or wait.token not in (0, token)):
-            # A task of this process may be at it: only a lease that gets old is superseded.
+            # A task of a living process may be at it: only a lease that gets old is superseded.
             wait = _Wait(now + self._options.lease_patience_seconds, token)
             self._wait((state.entity, state.key), wait)
         return wait is None or now >= wait.until
+
+    def _works_on(self, owner: str) -> bool:
+        return owner == self._node or self.is_elsewhere(owner)
 
     def _waits_for_lost_side(self, state: KeyState) -> bool:
         lost = self._ledger.migration.lost_side

@@ -39,6 +39,10 @@ class ReconcilerOptions:
     """Keys read at once from each side in search of a record whose create never told its id."""
     upkeep_seconds: float = 2.0
     """How often epochs, lost sides and clean rows are looked after."""
+    quarantined_at_once: int = 1000
+    """Quarantined keys of which those are looked at that wait for another record."""
+    waits_looked_at: int = 100
+    """Records that are looked up on the mirror in one round, for keys that wait for them."""
     forget_rows_max: int = 5000
     """Clean rows of one entity forgotten in one transaction."""
     forget_rows_min: int = 1000

@@ -10,12 +10,13 @@ from crossfade.ledger.base import Ledger
 from crossfade.ledger.rows import RowsQueries
 from crossfade.ledger.transitions.flips import confirm_epoch
 from crossfade.ledger.transitions.held import note_nothing_held, take_back
-from crossfade.ledger.transitions.keys import forget_clean_keys
+from crossfade.ledger.transitions.keys import forget_clean_keys, retry_blocked_keys
 from crossfade.ledger.transitions.moves import Decision
 from crossfade.model.side import Side
 from crossfade.observability.events import SideReturned
 from crossfade.observability.hooks import Hooks
 from crossfade.reconciler.options import ReconcilerOptions
+from crossfade.reconciler.quarantine_waits import QuarantineWaits
 from crossfade.reconciler.returned_side import ReturnedSide
 from crossfade.seams.bundle import Seams
 from crossfade.store.base import StoreEpoch
@@ -36,6 +37,8 @@ class Upkeep:
         self._options = options
         self._returned = ReturnedSide(ledger, sides)
         self._forgotten = ForgottenStores(ledger, hooks, seams.clock)
+        self._waits = QuarantineWaits(ledger, sides, seams, options)
+        self._retried = False
 
     async def step(self) -> list[str]:
         """Look after everything once; returns what failed, in words."""
@@ -43,6 +46,7 @@ class Upkeep:
             self.take_lost_side_back,
             self.raise_lagging_epochs,
             self.note_nothing_held,
+            self.retry_waiting_keys,
             self.forget_clean_rows,
         )
         failures = []
@@ -133,6 +137,25 @@ class Upkeep:
             lambda rows: rows.held_keys(None, 1)
         ):
             await self._ledger.transact(note_nothing_held)
+
+    async def retry_waiting_keys(self) -> None:
+        """Quarantined keys that waited for others come back where those have moved.
+
+        Once in a process all of them, since nobody knows what has happened before; afterwards
+        those whose parent is on the mirror now, or whose child no longer is. Within a process
+        convergence itself is faster (`WaitingKeys`).
+
+        Raises:
+            StoreError: a side cannot be read; tried again.
+
+        """
+        if not self._retried:
+            at = self._seams.clock.now().timestamp()
+            if self._ledger.look(lambda rows: rows.counts()).quarantined:
+                await self._ledger.transact(partial(retry_blocked_keys, at=at))
+            self._retried = True
+            return
+        await self._waits.retry()
 
     async def forget_clean_rows(self) -> None:
         """Remove rows of quiet keys, some thousand at a time, so that the ledger stays small.

@@ -9,6 +9,7 @@ from crossfade.convergence.rest import Rest
 from crossfade.convergence.sides import Sides
 from crossfade.errors import StoreError
 from crossfade.ledger.base import Ledger
+from crossfade.model.key import RecordName
 from crossfade.model.key_state import KeyState
 from crossfade.observability.events import WorkerFailed
 from crossfade.observability.hooks import Hooks
@@ -65,6 +66,7 @@ class Reconciler:
         self._keys = DueKeys(ledger, sides.entities, seams, process.node, self.options)
         self.resolver = Resolver(ledger, sides, hooks, seams, process.is_alive, self.options)
         self.upkeep = Upkeep(ledger, sides, hooks, seams, self.options)
+        convergence.on_freed = self._freed
         self._running: dict[KeyName, asyncio.Task[None]] = {}
         self._aside: dict[str, asyncio.Task[None]] = {}
         """Rounds of the resolver and of upkeep: a store that hangs must not keep up the others."""
@@ -99,10 +101,19 @@ class Reconciler:
             started += self._start_due()
         return settled > 0 or started > 0
 
+    def share(self, is_elsewhere: Callable[[str], bool]) -> None:
+        """Leave alone what other living processes look after: their intents, their leases."""
+        self.resolver.is_elsewhere = self._keys.is_elsewhere = is_elsewhere
+
     def wake(self) -> None:
         """There is work: look now."""
         self._idle_rounds = 0
         self._rest.wake()
+
+    def _freed(self, name: RecordName) -> None:
+        """What a key waited for has moved: it is due now."""
+        self._keys.free(name)
+        self.wake()
 
     @property
     def at_once(self) -> int:

@@ -4,6 +4,7 @@ from functools import partial
 
 from crossfade.execution.untracked import UntrackedWrites
 from crossfade.ledger.base import Ledger
+from crossfade.ledger.nodes import SINGLE, Nodes
 from crossfade.ledger.transitions.flips import begin_barrier, commit_flip
 from crossfade.ledger.transitions.moves import Decision
 from crossfade.model.stage import Stage
@@ -28,6 +29,18 @@ class Barrier:
         self._epochs = epochs
         self._hooks = hooks
         self._seams = seams
+        self._nodes: Nodes = SINGLE
+        self._dead = 0
+
+    def share(self, nodes: Nodes) -> None:
+        """Mind the other processes from now on; called when this one begins.
+
+        Raises:
+            LedgerUnavailableError: the ledger does not answer.
+
+        """
+        self._nodes = nodes
+        self._dead = nodes.dead()
 
     def waits_for(self) -> str | None:
         """What the barrier waits for, in words; None where there is none to pass."""
@@ -37,6 +50,9 @@ class Barrier:
         if not self._untracked.ended():
             seconds = self._untracked.seconds_left()
             return f"writes without intent have not certainly ended (at most {seconds:.1f} s more)"
+        lagging = self._lagging()
+        if lagging:
+            return f"other processes have not left off yet: {', '.join(lagging)}"
         return "the mirror's epoch is being raised"
 
     async def step(self) -> bool:
@@ -49,16 +65,18 @@ class Barrier:
 
         """
         migration = self._ledger.migration
-        if self.waits_for() is None or not self._untracked.ended() or migration.flip is not None:
+        if self.waits_for() is None or not self._ended() or migration.flip is not None:
             return False
         # A mirror that is down for hours must not leave a change of epoch behind at every step.
         if not await self._epochs.answers(migration.mirror):
             return False
-        decision = Decision("crossfade", "all writes without intent have ended", self._at())
+        node = self._nodes.name or ""
+        reason = "all writes without intent have ended"
+        decision = Decision("crossfade", reason, self._at(), node=node)
         flip = await self._ledger.transact(partial(begin_barrier, decision=decision))
         # The row drops out if `off` is entered from here on; before it, `off` may have been
         # entered and left again while the transaction waited in the queue.
-        while self._ledger.migration.flip == flip and not self._untracked.ended():
+        while self._ledger.migration.flip == flip and not self._ended():
             await self._seams.clock.sleep(ENDED_POLL_SECONDS)
         # Crash here: the flip row says that the mirror's epoch may have been raised.
         await self._seams.failpoint("barrier.begun")
@@ -69,6 +87,22 @@ class Barrier:
         committed = await self._ledger.transact(commit)
         self._hooks.emit(BarrierPassed(committed.epoch))
         return True
+
+    def _ended(self) -> bool:
+        """Whether every write without intent has certainly ended, in every process.
+
+        One that was found dead may have left some under way: they end within their time, which
+        counts from when this process hears of it.
+        """
+        dead = self._nodes.dead()
+        if dead != self._dead:
+            self._untracked.doubt()
+            self._dead = dead
+        return self._untracked.ended() and not self._lagging()
+
+    def _lagging(self) -> tuple[str, ...]:
+        """Other processes that may still send writes without intent, or have some under way."""
+        return tuple(one.node for one in self._nodes.others() if one.behind or one.untracked)
 
     def _at(self) -> float:
         return self._seams.clock.now().timestamp()

@@ -1,4 +1,4 @@
-"""Raise the epochs of the stores: the fence behind every change of authority."""
+"""What a change of authority asks of the stores: raised epochs, and sequences moved on."""
 
 import asyncio
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ from crossfade.store.base import FencedDatabase, StoreEpoch
 
 
 class Epochs:
-    """The epoch rows of both sides' databases."""
+    """The epoch rows of both sides' databases, and the sequences of their stores."""
 
     def __init__(self, sides: Sides, identity: LedgerIdentity, store_seconds_max: float) -> None:
         self._sides = sides
@@ -32,6 +32,26 @@ class Epochs:
         for side in sides:
             for database in self._sides.databases[side]:
                 await self._raise(database, epoch)
+
+    async def move_sequences(self, side: Side) -> None:
+        """Move the sequences of a side past every id that was copied there; may be repeated.
+
+        Else the first record that the new authority creates would meet an id that is taken.
+
+        Raises:
+            UnreachableError: a store does not answer.
+            StoreError: a store does not let its sequences be moved.
+
+        """
+        for stores in self._sides.entities.values():
+            try:
+                async with asyncio.timeout(self._seconds):
+                    await stores.side(side).move_sequences()
+            except TimeoutError as error:
+                raise UnreachableError(
+                    f"the sequences of {stores.entity.name} on {side} could not be moved within "
+                    f"{self._seconds:g} s. See whether the database runs, then try again."
+                ) from error
 
     async def answers(self, side: Side) -> bool:
         """Whether every database of the side answers now."""

@@ -188,5 +188,6 @@ class EvidenceGatherer:
 
 
 def _is_sampled(operation: Operation) -> bool:
-    keyed_get = operation.method == "GET" and operation.key is not None
-    return operation.kind is OperationKind.READ and keyed_get
+    asked_again = operation.method == "GET" or not operation.is_route
+    keyed = operation.kind is OperationKind.READ and operation.key is not None
+    return keyed and asked_again

@@ -17,6 +17,7 @@ from crossfade.errors import (
     UnreachableError,
 )
 from crossfade.ledger.base import Ledger
+from crossfade.ledger.nodes import SINGLE, Nodes
 from crossfade.ledger.rows import Rows, RowsQueries
 from crossfade.ledger.transitions.flips import (
     begin_flip,
@@ -30,13 +31,16 @@ from crossfade.ledger.transitions.moves import Decision
 from crossfade.model.key_state import KeyState
 from crossfade.model.migration_state import Flip, FlipKind, FlipPhase, MigrationState
 from crossfade.model.side import Side
-from crossfade.model.stage import Stage, is_forward
-from crossfade.observability.events import FlipUndone
+from crossfade.model.stage import STAGE_RULES, Stage, is_forward
+from crossfade.observability.events import FlipUndone, SequencesNotMoved
 from crossfade.observability.hooks import Hooks
 from crossfade.seams.bundle import Seams
 from crossfade.stages.deadline import deadline
 from crossfade.stages.epochs import Epochs
 from crossfade.stages.options import StageOptions
+
+_LEASE_MARGIN, _LEASE_MARGIN_SECONDS = 1.1, 0.05
+"""Another process's clock may run slower than ours."""
 
 _STORE_TROUBLE = (UnreachableError, StoreError, ForeignLedgerError, ConfigurationError)
 """What a store may do when its epoch is raised: it cannot be fenced, and refuses copies."""
@@ -86,6 +90,8 @@ class Flipper:
         self._options = options
         self.is_alive: Callable[[int], bool] = _never
         """Whether an intent's task runs in this process; set by the assembly."""
+        self.nodes: Nodes = SINGLE
+        """The other processes; set by the assembly."""
         self.left_behind: int | None = None
         """The flip row that could not be undone here, since the ledger failed; to be recovered."""
 
@@ -102,17 +108,19 @@ class Flipper:
 
         """
         current = self._ledger.migration.stage
+        decision = replace(decision, node=self.nodes.name or "")
         await self._drain_unheld()
         change = _Change(decision, self._seams.clock.monotonic())
         begin = partial(begin_flip, wanted=wanted, decision=decision)
         try:
             flip = await self._ledger.transact(partial(change.begin, transition=begin))
+            held = self._seams.clock.monotonic()
             # Crash here: writers are held; whoever opens the ledger next undoes the flip.
             await self._seams.failpoint("flip.holding")
             await self._drain(flip, current, change.began + pause_seconds_max)
             # Crash here: everything agrees and writers are held; recovery completes the flip.
             await self._seams.failpoint("flip.drained")
-            state = await self._fence_and_commit(flip, decision)
+            state = await self._fence_and_commit(flip, decision, held)
         except CrossfadeError as error:
             if change.flip is None:
                 raise
@@ -134,15 +142,19 @@ class Flipper:
             LedgerUnavailableError: as for `flip`.
 
         """
+        decision = replace(decision, node=self.nodes.name or "")
         change = _Change(decision, self._seams.clock.monotonic())
         begin = partial(_begin_forced, wanted=wanted, decision=decision)
         try:
             flip = await self._ledger.transact(partial(change.begin, transition=begin))
+            held = self._seams.clock.monotonic()
             # Crash here: writers are held; recovery undoes it, the operator repeats it.
             await self._seams.failpoint("force.fencing")
+            await self._move_sequences(wanted)
             await self._epochs.raise_to(flip.epoch + 1, [reachable])
             # Crash here: one store refuses copies of the old epoch; recovery undoes it, too.
             await self._seams.failpoint("force.fenced")
+            await self._others_know(held)
             commit = partial(commit_flip, flip=flip, decision=decision, raised=(reachable,))
             state = await self._ledger.transact(commit)
         except CrossfadeError as error:
@@ -173,7 +185,7 @@ class Flipper:
     async def _mend(self, flip: Flip, decision: Decision) -> None:
         if flip.phase is FlipPhase.FENCING and flip.kind is FlipKind.FLIP:
             try:
-                await self._fence_and_commit(flip, decision)
+                await self._fence_and_commit(flip, decision, self._seams.clock.monotonic())
             except (MoveRefusedError, *_STORE_TROUBLE):
                 # A store does not answer, or what was drained no longer is: a new mapping, say.
                 await self.undo(flip, decision)
@@ -204,14 +216,45 @@ class Flipper:
         commit = partial(commit_undo, flip=undoing, decision=decision, raised=tuple(raised))
         await self._ledger.transact(commit)
 
-    async def _fence_and_commit(self, flip: Flip, decision: Decision) -> MigrationState:
-        """Raise the epochs of both stores, then commit: the only point of no doubt."""
+    async def _fence_and_commit(
+        self, flip: Flip, decision: Decision, held: float
+    ) -> MigrationState:
+        """Raise the epochs of both stores, then commit: the only point of no doubt.
+
+        `held`: monotonic seconds since which this process knows that the flip row is durable.
+        """
         flip = _in_phase(flip, FlipPhase.FENCING)
+        await self._move_sequences(flip.wanted)
         for side in Side:
             await self._epochs.raise_to(flip.epoch + 1, [side])
             # Crash here: one store refuses copies of the old epoch; recovery completes the flip.
             await self._seams.failpoint(f"flip.fenced_{side}")
+        await self._others_know(held)
         return await self._ledger.transact(partial(commit_flip, flip=flip, decision=decision))
+
+    async def _others_know(self, held: float) -> None:
+        """Wait until no other process routes by what it knew before the flip (rule 11).
+
+        A process that has seen the flip row asks the ledger for every request. One that does not
+        say so may be cut off: what it knew may not be used for longer than its route lease.
+        """
+        while True:
+            behind = [one for one in self.nodes.others() if one.behind]
+            longest = max((one.route_seconds for one in behind), default=0.0)
+            expired = held + longest * _LEASE_MARGIN + _LEASE_MARGIN_SECONDS
+            if not behind or self._seams.clock.monotonic() >= expired:
+                return
+            await self._seams.clock.sleep(self._options.drain_poll_seconds)
+
+    async def _move_sequences(self, wanted: Stage) -> None:
+        """Before the side makes ids by itself; a way back is not blocked by a missing right."""
+        side = STAGE_RULES[wanted].authority
+        try:
+            await self._epochs.move_sequences(side)
+        except _STORE_TROUBLE as error:
+            if is_forward(self._ledger.migration.stage, wanted):
+                raise
+            self._hooks.emit(SequencesNotMoved(side, str(error)))
 
     async def _drain_unheld(self) -> None:
         """Bring down what is open before any writer has to wait for it; bounded, never raises.
@@ -231,7 +274,10 @@ class Flipper:
     def _backlog(self, rows: RowsQueries) -> tuple[int, int]:
         """Intents whose task runs nowhere, and dirty keys."""
         intents = rows.intents(self._options.drain_page)
-        orphans = sum(not self.is_alive(intent.id) for intent in intents)
+        orphans = sum(
+            not self.is_alive(intent.id) and not self.nodes.is_elsewhere(intent.node)
+            for intent in intents
+        )
         return orphans, rows.counts().dirty
 
     async def _drain(self, flip: Flip, current: Stage, until: float) -> None:

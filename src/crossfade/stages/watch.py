@@ -2,7 +2,9 @@
 
 from crossfade.errors import CrossfadeError
 from crossfade.ledger.base import Ledger
+from crossfade.ledger.nodes import SINGLE, Nodes
 from crossfade.ledger.transitions.moves import Decision
+from crossfade.model.migration_state import Flip
 from crossfade.observability.events import WorkerFailed
 from crossfade.observability.hooks import Hooks
 from crossfade.seams.bundle import Seams
@@ -34,6 +36,12 @@ class StageWatch:
         self._seams = seams
         self._options = options
         self._left_over: int | None = None
+        self._nodes: Nodes = SINGLE
+
+    def share(self, nodes: Nodes) -> None:
+        """Mind the other processes: what one that lives has begun is its own to end."""
+        self._nodes = nodes
+        self._barrier.share(nodes)
 
     async def mend(self) -> bool:
         """Complete or undo the change of epoch that was under way when the node started.
@@ -42,7 +50,7 @@ class StageWatch:
         writers wait meanwhile.
         """
         flip = self._ledger.migration.flip
-        if flip is None:
+        if flip is None or self._nodes.is_elsewhere(flip.node):
             return True
         self._left_over = flip.id
         return await self._try_to_mend()
@@ -60,7 +68,7 @@ class StageWatch:
         """Look once: mend what is left over, then see to the barrier."""
         self._pace.sample()
         flip = self._ledger.migration.flip
-        if flip is not None and flip.id in (self._left_over, self._flipper.left_behind):
+        if flip is not None and self._is_left_over(flip):
             await self._try_to_mend()
             return
         try:
@@ -70,6 +78,13 @@ class StageWatch:
             begun = self._ledger.migration.flip
             self._left_over = begun.id if begun is not None else None
             raise
+
+    def _is_left_over(self, flip: Flip) -> bool:
+        """Whether nobody will end the change of epoch but us."""
+        if flip.id in (self._left_over, self._flipper.left_behind):
+            return True
+        mine = flip.node == (self._nodes.name or "")
+        return not mine and not self._nodes.is_elsewhere(flip.node)
 
     async def _try_to_mend(self) -> bool:
         at = self._seams.clock.now().timestamp()

@@ -4,8 +4,19 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from crossfade.errors import ConfigurationError, StoreUnreachableError
+from crossfade.model.entity_graph import EntityLinks
 from crossfade.model.key import Key, KeyRange
-from crossfade.store.base import BatchResult, Fence, PutResult, Record, Store
+from crossfade.store.base import (
+    BatchResult,
+    Digest,
+    Fence,
+    PutResult,
+    Record,
+    Store,
+    Together,
+    links_of,
+)
+from crossfade.store.digests import FencePairs, RowDigests, digests_of, pairs_of
 
 
 class TypedStore(Store, Protocol):
@@ -43,6 +54,21 @@ class AwaitedStore:
         """See `Store.ordered`; as long as nobody knows, a chunk counts as one of every key."""
         return self._store is not None and self._store.ordered
 
+    @property
+    def links(self) -> EntityLinks | None:
+        """See `Linked.links`; unknown until the store is open."""
+        return links_of(self._store)
+
+    @property
+    def digests(self) -> RowDigests | None:
+        """See `Digesting.digests`; none until the store is open."""
+        return digests_of(self._store)
+
+    @property
+    def fence_pairs(self) -> FencePairs | None:
+        """See `Digesting.fence_pairs`; none until the store is open."""
+        return pairs_of(self._store)
+
     async def read(self, key: Key) -> Record | None:
         """See `RecordReader.read`."""
         return await (await self._now()).read(key)
@@ -71,9 +97,22 @@ class AwaitedStore:
         """See `RecordWriter.put`."""
         return await (await self._now()).put(key, record, fence)
 
-    async def put_many(self, records: Sequence[tuple[Key, Record]], fence: Fence) -> BatchResult:
+    async def put_many(
+        self,
+        records: Sequence[tuple[Key, Record]],
+        fence: Fence,
+        digests: Sequence[Digest] | None = None,
+    ) -> BatchResult:
         """See `RecordWriter.put_many`."""
-        return await (await self._now()).put_many(records, fence)
+        return await (await self._now()).put_many(records, fence, digests)
+
+    async def put_together(self, records: Sequence[Together]) -> PutResult:
+        """See `RecordWriter.put_together`."""
+        return await (await self._now()).put_together(records)
+
+    async def move_sequences(self) -> None:
+        """See `RecordWriter.move_sequences`."""
+        await (await self._now()).move_sequences()
 
     async def raise_token(self, key: Key, fence: Fence) -> PutResult:
         """See `RecordWriter.raise_token`."""

@@ -3,12 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
-from crossfade.model.key import Key, KeyRange
+from crossfade.model.entity_graph import EntityLinks
+from crossfade.model.key import Key, KeyRange, RecordName
 
 Record = dict[str, Any]
 """Column name to value; an aggregate has each child list under its name, ordered by key."""
+
+
+Digest = int
+"""64 bits, signed: what a database computes of a row that it holds, equal for equal rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +44,16 @@ class PutResult:
     """What was refused, in words that hold no value of the record."""
     other_key: Key | None = None
     """With `UNIQUE`: the key that has the value, where the store can tell."""
+    of: str = ""
+    """With `put_together`: the entity of the record that was refused, where that is known."""
+    missing: tuple[RecordName, ...] = ()
+    """With `FOREIGN_KEY`: records that the put points to and that are not there."""
+    in_the_way: tuple[RecordName, ...] = ()
+    """With `FOREIGN_KEY`: records that point to what the put would delete, some of them."""
 
+
+NAMES_MAX = 100
+"""Records that a result names at most; when those have moved, another put names the next ones."""
 
 OK = PutResult(PutStatus.OK)
 
@@ -52,6 +66,21 @@ class BatchResult:
     """`OK`, or why the whole batch was refused (`FENCED_EPOCH`, `UNIQUE`, `REFUSED`, ...)."""
     fenced: tuple[Key, ...] = ()
     """Keys left as they are since a higher token was seen for them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """One of several records that are put in one transaction."""
+
+    name: RecordName
+    record: Record | None
+    """As in `RecordWriter.put`; None deletes."""
+    fence: Fence
+    parked: bool = False
+    """Put it without what it points to, where that may be NULL: as a place for others to point to.
+
+    Never the whole record, so whoever asks for it must not call the key clean.
+    """
 
 
 class RecordReader(Protocol):
@@ -104,11 +133,63 @@ class RecordWriter(Protocol):
 
         """
 
-    async def put_many(self, records: Sequence[tuple[Key, Record]], fence: Fence) -> BatchResult:
-        """Put many records, all but the fenced ones or none; raises as `put` does."""
+    async def put_many(
+        self,
+        records: Sequence[tuple[Key, Record]],
+        fence: Fence,
+        digests: Sequence[Digest] | None = None,
+    ) -> BatchResult:
+        """Put many records, all but the fenced ones or none; raises as `put` does.
+
+        Args:
+            records: no key twice.
+            fence: token and epoch of all of them.
+            digests: of the authority's row behind each record, in the same order, where the
+                authority computes any: kept beside the fence for a later verification.
+
+        """
 
     async def raise_token(self, key: Key, fence: Fence) -> PutResult:
         """Keep the token for the key without touching its row: earlier puts are refused."""
+
+    async def put_together(self, records: Sequence[Together]) -> PutResult:
+        """Put records of any entities of this store's database in one transaction: all or none.
+
+        For what no order of single puts can reach: values that must be unique change hands,
+        records point to one another, what others point to is deleted with them. In between,
+        values may be parked; nobody else ever sees that, since it is one transaction. All fences
+        are checked first: where one is refused, no token is kept and no row changed.
+
+        Args:
+            records: no name twice, all of one epoch, each with its own token.
+
+        Returns:
+            `OK`, or what stands in the way of the whole. With `UNIQUE`, `other_key` is a key of
+            the entity `of`; one of the call itself means that two records want the same value.
+            Raises as `put` does.
+
+        """
+
+    async def move_sequences(self) -> None:
+        """Move whatever makes new ids in the store past the highest id that it holds.
+
+        Run by a flip before the store becomes the authority; a number is never moved down.
+        Repeating it is harmless. Raises as `RecordReader.read` does.
+        """
+
+
+@runtime_checkable
+class Linked(Protocol):
+    """A store that knows where its rows point to; optional."""
+
+    @property
+    def links(self) -> EntityLinks | None:
+        """The tables of the entity and their foreign keys; None while that is not known yet."""
+
+
+def links_of(store: object) -> EntityLinks | None:
+    """Where a store's rows point to; None where it does not know."""
+    return store.links if isinstance(store, Linked) else None
 
 
 class Store(RecordReader, RecordWriter, Protocol):

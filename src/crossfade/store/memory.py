@@ -7,6 +7,7 @@ any order, and one that raises there is a crash before or after the call took pl
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from crossfade.errors import ConfigurationError, ForeignLedgerError
 from crossfade.model.key import Key
@@ -40,10 +41,25 @@ class MemoryDisk:
     tables: dict[str, dict[Key, Record]] = field(default_factory=dict)
     references: dict[str, dict[str, str]] = field(default_factory=dict)
     """Table to its foreign keys, as in `MemoryTable.references`."""
+    entities: dict[str, str] = field(default_factory=dict)
+    """Table to the entity whose records it holds."""
     fences: dict[tuple[str, str, Key], int] = field(default_factory=dict)
     """Migration, entity and key to the highest token; stays when the record is deleted."""
     epochs: dict[str, StoreEpoch] = field(default_factory=dict)
     prepared: bool = False
+
+
+class RowHolder(Protocol):
+    """What a transaction over several entities needs of each store."""
+
+    def set_row(self, key: Key, record: Record | None) -> PutResult:
+        """The row, whatever points where."""
+
+    def what_holds(self, key: Key) -> PutResult:
+        """What the constraints say of the row as it is."""
+
+    def without_pointers(self, record: Record | None) -> Record | None:
+        """The record without what it points to."""
 
 
 class MemoryDatabase:
@@ -60,6 +76,8 @@ class MemoryDatabase:
         self.disk = disk or MemoryDisk()
         self.faults = MemoryFaults(name)
         self.migration = migration
+        self.stores: dict[str, RowHolder] = {}
+        """The stores over this database, by entity."""
         self._name = name
         self._pause = pause
         self._ledger: tuple[str, int] | None = None

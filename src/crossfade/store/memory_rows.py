@@ -7,8 +7,8 @@ from datetime import date, datetime, time
 from decimal import Decimal
 from uuid import UUID
 
-from crossfade.model.key import Key
-from crossfade.store.base import PutResult, PutStatus, Record
+from crossfade.model.key import Key, RecordName
+from crossfade.store.base import NAMES_MAX, PutResult, PutStatus, Record
 from crossfade.store.memory import MemoryDisk, MemoryTable
 
 _VALUE_TYPES = (int, float, str, bytes, Decimal, datetime, date, time, UUID, type(None))
@@ -67,18 +67,32 @@ def in_the_way(disk: MemoryDisk, table: MemoryTable, key: Key) -> PutResult | No
     for column, parent in table.references.items():
         value = rows[key].get(column)
         if value is not None and (value,) not in disk.tables.get(parent, {}):
-            return PutResult(PutStatus.FOREIGN_KEY, f"{column} points to no row of {parent}")
+            missing = (
+                RecordName(disk.entities[parent], (value,)) if parent in disk.entities else None
+            )
+            return PutResult(
+                PutStatus.FOREIGN_KEY,
+                f"{column} points to no row of {parent}",
+                missing=() if missing is None else (missing,),
+            )
     return None
 
 
 def points_here(disk: MemoryDisk, table: MemoryTable, key: Key) -> PutResult | None:
     """What an engine's foreign keys say of a record that was just deleted."""
-    for name, references in disk.references.items():
-        for column, parent in references.items():
-            rows = disk.tables[name].values()
-            if parent == table.name and any((row.get(column),) == key for row in rows):
-                return PutResult(PutStatus.FOREIGN_KEY, f"rows of {name} point to the row")
-    return None
+    found = [
+        (name, other)
+        for name, references in disk.references.items()
+        for column, parent in references.items()
+        if parent == table.name
+        for other, row in disk.tables[name].items()
+        if (row.get(column),) == key
+    ]
+    if not found:
+        return None
+    names = [RecordName(disk.entities[name], other) for name, other in found]
+    reason = f"rows of {found[0][0]} point to the row"
+    return PutResult(PutStatus.FOREIGN_KEY, reason, in_the_way=tuple(names[:NAMES_MAX]))
 
 
 def _checked_row(table: MemoryTable, identity: Record, record: Record) -> Record:

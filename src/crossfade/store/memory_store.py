@@ -2,12 +2,24 @@
 
 from collections.abc import Callable, Sequence
 from copy import deepcopy
+from dataclasses import replace
 
 from crossfade.errors import ConfigurationError, StoreUnreachableError
+from crossfade.model.entity_graph import EntityLinks, LinkedTable, Reference
 from crossfade.model.key import EVERY_KEY, Key, KeyRange
-from crossfade.store.base import OK, BatchResult, Fence, PutResult, PutStatus, Record
+from crossfade.store.base import (
+    OK,
+    BatchResult,
+    Digest,
+    Fence,
+    PutResult,
+    PutStatus,
+    Record,
+    Together,
+)
 from crossfade.store.memory import MemoryDatabase, MemoryTable
 from crossfade.store.memory_rows import RefusedError, checked, in_the_way, merged, points_here
+from crossfade.store.memory_together import put_together
 
 Refusal = Callable[[Key, Record], str | None]
 """Why a record is refused, or None; stands for a CHECK of a user's schema."""
@@ -31,13 +43,28 @@ class MemoryStore:
         self._ordered = ordered
         self.refuse = refuse
         """May be exchanged under way."""
+        self.sequences_past: Key | None = None
+        """The highest key when the sequences were moved last."""
         database.disk.tables.setdefault(table.name, {})
         database.disk.references[table.name] = dict(table.references)
+        database.disk.entities[table.name] = entity
+        database.stores[entity] = self
 
     @property
     def ordered(self) -> bool:
         """See `Store.ordered`."""
         return self._ordered
+
+    @property
+    def links(self) -> EntityLinks:
+        """See `Linked.links`."""
+        columns = self._table.columns or {}
+        references = [
+            Reference((column,), parent, ("key",), optional=columns.get(column) is None)
+            for column, parent in self._table.references.items()
+        ]
+        table = LinkedTable(self._table.name, self._table.key, tuple(references))
+        return EntityLinks(self._entity, self.database.name, (table,))
 
     @property
     def rows(self) -> dict[Key, Record]:
@@ -103,7 +130,12 @@ class MemoryStore:
         await self._after("put")
         return _FENCED if result.fenced else result.result
 
-    async def put_many(self, records: Sequence[tuple[Key, Record]], fence: Fence) -> BatchResult:
+    async def put_many(
+        self,
+        records: Sequence[tuple[Key, Record]],
+        fence: Fence,
+        digests: Sequence[Digest] | None = None,  # noqa: ARG002 - kept by the bulk path only
+    ) -> BatchResult:
         """See `RecordWriter.put_many`; of a key that comes twice the last record counts."""
         await self._before("put_many")
         wanted: dict[Key, Record | None] = {key: deepcopy(record) for key, record in records}
@@ -118,6 +150,47 @@ class MemoryStore:
         await self._after("raise_token")
         return kept.result
 
+    async def put_together(self, records: Sequence[Together]) -> PutResult:
+        """See `RecordWriter.put_together`; what holds is only looked at when all are put."""
+        await self._before("put_together")
+        wanted = [replace(one, record=deepcopy(one.record)) for one in records]
+        result = self._run(lambda: BatchResult(put_together(self.database, wanted)))
+        await self._after("put_together")
+        return result.result
+
+    async def move_sequences(self) -> None:
+        """See `RecordWriter.move_sequences`; the twin makes no ids, and notes how far it got."""
+        await self._before("move_sequences")
+        self.sequences_past = max(self.rows, default=None)
+        await self._after("move_sequences")
+
+    def set_row(self, key: Key, record: Record | None) -> PutResult:
+        """Inside `put_together`: the row, whatever points where."""
+        try:
+            row = self._checked(key, record)
+        except RefusedError as error:
+            return PutResult(PutStatus.REFUSED, str(error))
+        if row is None:
+            self.rows.pop(key, None)
+            return OK
+        reason = self.refuse(key, row) if self.refuse else None
+        if reason is not None:
+            return PutResult(PutStatus.REFUSED, reason)
+        self.rows[key] = merged(self._table, self.rows.get(key), row)
+        return OK
+
+    def without_pointers(self, record: Record | None) -> Record | None:
+        """Inside `put_together`: the record without what it points to."""
+        if record is None:
+            return None
+        return record | {name: None for name in self._table.references if name in record}
+
+    def what_holds(self, key: Key) -> PutResult:
+        """Inside `put_together`: what the constraints say of the row as it is."""
+        disk = self.database.disk
+        check = in_the_way if key in self.rows else points_here
+        return check(disk, self._table, key) or OK
+
     def _put_all(self, records: Sequence[tuple[Key, Record | None]], fence: Fence) -> BatchResult:
         """All but the fenced, or none: one transaction."""
         try:
@@ -130,28 +203,23 @@ class MemoryStore:
         disk = self.database.disk
         rows_before, fences_before = dict(self.rows), dict(disk.fences)
         fenced = []
+        result = OK
         for key, row in rows:
-            result = self._put_one(key, row, fence)
-            if result.status is PutStatus.FENCED:
+            kept = self.database.keep_token(self._entity, key, fence)
+            if kept.status is PutStatus.OK:
+                result = self.set_row(key, row)
+            else:
                 fenced.append(key)
-            elif result.status is not PutStatus.OK:
-                disk.tables[self._table.name] = rows_before
-                disk.fences = fences_before
-                return BatchResult(result)
+            if result.status is not PutStatus.OK:
+                break
+        held = (self.what_holds(key) for key, _ in rows if key not in fenced)
+        if result.status is PutStatus.OK:
+            result = next((one for one in held if one.status is not PutStatus.OK), OK)
+        if result.status is not PutStatus.OK:
+            disk.tables[self._table.name] = rows_before
+            disk.fences = fences_before
+            return BatchResult(result)
         return BatchResult(OK, tuple(fenced))
-
-    def _put_one(self, key: Key, row: Record | None, fence: Fence) -> PutResult:
-        kept = self.database.keep_token(self._entity, key, fence)
-        if kept.status is not PutStatus.OK:
-            return kept
-        if row is None:
-            self.rows.pop(key, None)
-            return points_here(self.database.disk, self._table, key) or OK
-        reason = self.refuse(key, row) if self.refuse else None
-        if reason is not None:
-            return PutResult(PutStatus.REFUSED, reason)
-        self.rows[key] = merged(self._table, self.rows.get(key), row)
-        return in_the_way(self.database.disk, self._table, key) or OK
 
     def _keep_token(self, key: Key, fence: Fence) -> BatchResult:
         epoch = self.database.check_epoch(fence)

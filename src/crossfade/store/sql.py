@@ -7,6 +7,7 @@ from crossfade.store.sql_dialect import Cursor, SqlDialect
 from crossfade.store.sql_options import SqlOptions
 from crossfade.store.sql_statements import TableStatements
 from crossfade.store.sql_store import SqlStore
+from crossfade.store.sql_survey import Hiding
 from crossfade.store.sql_tables import (
     NOT_NEVER_NULL,
     NOT_UNIQUE,
@@ -83,8 +84,15 @@ async def open_sql_store(description: SqlTable, *, entity: str, database: SqlDat
         raise DefinitionError(
             f"table {description.table!r} is not in {database.name}. Open it with its own."
         )
+    database.schema.describe(entity, description)
+
+    def read(cursor: Cursor) -> StoreTable:
+        table = _read_table(cursor, description, database.dialect)
+        database.schema.read(cursor, database.dialect)
+        return table
+
     table = await database.connections.read(
-        lambda cursor: _read_table(cursor, description, database.dialect),
+        read,
         seconds_max=database.options.check_seconds_max,
     )
     return SqlStore(database, entity, table)
@@ -94,6 +102,8 @@ def _read_table(cursor: Cursor, description: SqlTable, dialect: SqlDialect) -> S
     children = description.children or {}
     tables = dialect.tables(cursor)
     for wanted in (description, *children.values()):
+        if wanted.table not in tables and isinstance(dialect, Hiding):
+            dialect.check_visible(cursor, wanted.table)
         find_table(wanted.table, tables, dialect.name)
     table = store_table(
         description,

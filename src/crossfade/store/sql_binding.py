@@ -77,7 +77,11 @@ class RecordBinder:
     def __init__(self, table: StoreTable) -> None:
         self._table = table
         self._key = table.only(table.key)
-        kinds = [_TYPES_OF_KEYS[column.key_kind or KeyKind.EITHER] for column in self._key]
+        # A part that its column might change is looked at one by one.
+        kinds = [
+            _TYPES_OF_KEYS[column.key_kind or KeyKind.EITHER] & column.values.plain
+            for column in self._key
+        ]
         self._key_types = frozenset(product(*kinds))
         self._rows = RowBinder(table)
         self._children = {name: RowBinder(child) for name, child in table.children.items()}
@@ -101,6 +105,15 @@ class RecordBinder:
         }
         return BoundBatch(records, list(map(key_text, keys)), groups, children)
 
+    def shape_of(self, names: tuple[str, ...]) -> RowShape:
+        """What follows from the columns that a record names.
+
+        Raises:
+            CannotHoldError: there is no such column, or the database computes it.
+
+        """
+        return self._rows.shape_of(names)
+
     def check_key(self, key: Key) -> None:
         """Refuse a key that the key columns would not give back as it is.
 
@@ -116,7 +129,9 @@ class RecordBinder:
             kind = column.key_kind or KeyKind.EITHER
             if type(part) not in _TYPES_OF_KEYS[kind]:
                 raise CannotHoldError(f"the key column {column.name!r} holds {kind.value}")
-            _bound(column, part)
+            raw = _bound(column, part)
+            if type(raw) is not type(part) or raw != part:
+                raise CannotHoldError(f"the key column {column.name!r} would change the key")
 
     def as_read(self, key: Key, record: Record) -> Record:
         """The columns that the record names, and its key, as a read gives them after a put.
@@ -174,12 +189,12 @@ class RowBinder:
         """The records as rows of those identities, grouped by what they name."""
         names = set(map(tuple, records))
         if len(names) == 1:
-            return [self._bind_group(self._shape_of(*names), identities, records)]
+            return [self._bind_group(self.shape_of(*names), identities, records)]
         groups: dict[RowShape, tuple[list[Row], list[Mapping[str, Any]]]] = defaultdict(
             lambda: ([], [])
         )
         for identity, record in zip(identities, records, strict=True):
-            grouped = groups[self._shape_of(tuple(record))]
+            grouped = groups[self.shape_of(tuple(record))]
             grouped[0].append(identity)
             grouped[1].append(record)
         return [self._bind_group(shape, *grouped) for shape, grouped in groups.items()]
@@ -196,9 +211,11 @@ class RowBinder:
 
     def _record(self, shape: RowShape, row: Row) -> Record:
         columns = self._table.only(shape.inserted[: len(row)])
-        # Bound once more: also what the driver would refuse by itself.
+        # What was plain is bound now: also what the driver would refuse by itself.
         return {
-            column.name: column.values.from_raw(_bound(column, raw))
+            column.name: column.values.from_raw(
+                _bound(column, raw) if type(raw) in column.values.plain else raw
+            )
             for column, raw in zip(columns, row, strict=True)
         }
 
@@ -206,11 +223,15 @@ class RowBinder:
         self, shape: RowShape, identities: Sequence[Row], records: Sequence[Mapping[str, Any]]
     ) -> BoundRows:
         values: Sequence[Row] = list(map(shape.given, records))
-        columns = self._table.only(shape.names)
-        kinds = [set(map(type, column)) for column in zip(*values, strict=True)]
-        plain = [column.values.plain for column in columns]
-        if any(not types <= allowed for types, allowed in zip(kinds, plain, strict=False)):
-            values = [tuple(map(_bound, columns, row)) for row in values]
+        by_column = list(zip(*values, strict=True))
+        converted = False
+        for place, column in enumerate(self._table.only(shape.names) if by_column else ()):
+            given = by_column[place]
+            if not set(map(type, given)) <= column.values.plain:
+                by_column[place] = tuple([_bound(column, value) for value in given])
+                converted = True
+        if converted:
+            values = list(zip(*by_column, strict=True))
         for name in shape.named_identity:
             self._check_identity(name, identities, [record[name] for record in records])
         rows = [identity + row for identity, row in zip(identities, values, strict=True)]
@@ -229,7 +250,8 @@ class RowBinder:
             if type(raw) is not type(part) or raw != part:
                 raise CannotHoldError(f"column {name!r} differs from the record's key")
 
-    def _shape_of(self, names: tuple[str, ...]) -> RowShape:
+    def shape_of(self, names: tuple[str, ...]) -> RowShape:
+        """See `RecordBinder.shape_of`."""
         shape = self._shapes.get(names)
         if shape is None:
             shape = self._make_shape(names)

@@ -1,6 +1,6 @@
 """After a put met a value that must be unique: who has that value?"""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from crossfade.model.key import Key
 from crossfade.store.sql_binding import BoundBatch, BoundRows
@@ -8,22 +8,57 @@ from crossfade.store.sql_dialect import Cursor, Raw, Row
 from crossfade.store.sql_reading import SqlReading, TableReading
 
 
-def other_key(cursor: Cursor, reading: SqlReading, place: str, batch: BoundBatch) -> Key | None:
+def other_key(
+    cursor: Cursor,
+    reading: SqlReading,
+    place: str,
+    batch: BoundBatch,
+    but: Collection[Key] = (),
+) -> Key | None:
     """Another record's key that has a value of the batch; None where nobody has it any more.
+
+    Not one of `but`, whose values are parked while they are put together with the batch.
 
     `place` is the engine's `table.column, table.column`, compared with the catalogue's names
     rather than taken apart, since a name may contain anything.
     """
     main = reading.main
     for owner in _owners(cursor, main, batch.groups, main.table.key, place):
-        if owner not in batch.records:
+        if owner not in batch.records and owner not in but:
             return owner
     for name, children in batch.children.items():
         child = reading.children[name]
         for owner in _owners(cursor, child, children.groups, child.table.parent, place):
-            if owner not in batch.records:
+            if owner not in batch.records and owner not in but:
                 return owner
     return None
+
+
+def same_values(
+    cursor: Cursor, reading: SqlReading, place: str, first: BoundBatch, second: BoundBatch
+) -> bool:
+    """Whether two batches want the same value in columns that must be unique together."""
+    ours = set(_wanted_at(cursor, reading, place, first))
+    return bool(ours.intersection(_wanted_at(cursor, reading, place, second)))
+
+
+def _wanted_at(
+    cursor: Cursor, reading: SqlReading, place: str, batch: BoundBatch
+) -> Iterator[tuple[str, Row]]:
+    tables = [(reading.main, batch.groups)]
+    tables += [(reading.children[name], kids.groups) for name, kids in batch.children.items()]
+    for table, groups in tables:
+        for unique in table.table.unique:
+            if not _is_place(table, unique, place):
+                continue
+            for values in _wanted_values(cursor, table, groups):
+                wanted = tuple(values.get(name) for name in unique)
+                if None not in wanted:
+                    yield table.table.name, wanted
+
+
+def _is_place(table: TableReading, unique: tuple[str, ...], place: str) -> bool:
+    return ", ".join(f"{table.table.name}.{name}" for name in unique) == place
 
 
 def _owners(
@@ -34,8 +69,7 @@ def _owners(
     place: str,
 ) -> Iterator[Key]:
     for unique in table.table.unique:
-        violated = ", ".join(f"{table.table.name}.{name}" for name in unique) == place
-        if not violated or not set(unique).issubset(table.names):
+        if not _is_place(table, unique, place) or not set(unique).issubset(table.names):
             continue
         statement = table.statements.first_with(unique, answer)
         for values in _wanted_values(cursor, table, groups):

@@ -64,7 +64,7 @@ class SqlConnections:
         self._dialect = dialect
         self._options = options
         self._readers = _Lane("read", options.reader_connections_max)
-        self._writer = _Lane("put", 1)
+        self._writer = _Lane("put", dialect.puts_at_once)
         self._waiting = 0
         self._closed = False
 
@@ -159,7 +159,7 @@ class SqlConnections:
         return StoreUnreachableError(f"the database {self._dialect.name} was closed here.")
 
     def _read(self, work: Work[Result]) -> Result:
-        connection = self._take(self._readers, for_puts=False)
+        connection = self._begun(self._readers, for_puts=False)
         try:
             result = self._read_on(connection, work)
         except BaseException:
@@ -175,12 +175,12 @@ class SqlConnections:
             if not self._dialect.repairs_reading(connection, error):
                 raise self._dialect.failure(error) from error
         try:
+            self._dialect.begin(connection, for_puts=False)
             return self._snapshot(connection, work)
         except self._dialect.errors as error:
             raise self._dialect.failure(error) from error
 
     def _snapshot(self, connection: Connection, work: Work[Result]) -> Result:
-        self._dialect.begin(connection, for_puts=False)
         try:
             return work(connection.cursor())
         finally:
@@ -188,7 +188,7 @@ class SqlConnections:
 
     def _write(self, prepare: Callable[[], Work[Result]]) -> Result:
         work = prepare()
-        connection = self._take(self._writer, for_puts=True)
+        connection = self._begun(self._writer, for_puts=True)
         try:
             result = self._apply(connection, work)
             self._commit(connection)
@@ -203,7 +203,6 @@ class SqlConnections:
 
     def _apply(self, connection: Connection, work: Work[Result]) -> Result:
         try:
-            self._dialect.begin(connection, for_puts=True)
             return work(connection.cursor())
         except self._dialect.errors as error:
             self._dialect.roll_back(connection)
@@ -229,17 +228,53 @@ class SqlConnections:
         violation = self._dialect.violation(error)
         return ViolationError(violation) if violation else self._dialect.failure(error)
 
-    def _take(self, lane: _Lane, *, for_puts: bool) -> Connection:
+    def _begun(self, lane: _Lane, *, for_puts: bool) -> Connection:
+        """A connection in a transaction that has just begun."""
+        connection = self._idle(lane)
+        if connection is not None and self._resumed(connection, for_puts=for_puts):
+            return connection
+        connection = self._dialect.connect(for_puts=for_puts)
+        try:
+            self._dialect.begin(connection, for_puts=for_puts)
+        except self._dialect.errors as error:
+            connection.close()
+            raise self._dialect.failure(error) from error
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _resumed(self, connection: Connection, *, for_puts: bool) -> bool:
+        """Whether a transaction began on a connection that lay idle.
+
+        If it was cut meanwhile, it was not asked for anything yet, so another one can be.
+        """
+        try:
+            self._dialect.begin(connection, for_puts=for_puts)
+        except self._dialect.errors as error:
+            try:
+                current = self._dialect.is_current(connection)
+            finally:
+                connection.close()
+            if current:
+                raise self._dialect.failure(error) from error
+            return False
+        except BaseException:
+            connection.close()
+            raise
+        return True
+
+    def _idle(self, lane: _Lane) -> Connection | None:
+        """A connection that lies idle and still leads to the database."""
         try:
             connection = lane.idle.get_nowait()
         except Empty:
-            return self._dialect.connect(for_puts=for_puts)
+            return None
         try:
             current = self._dialect.is_current(connection)
         except BaseException:
             connection.close()
             raise
-        if current:
-            return connection
-        connection.close()
-        return self._dialect.connect(for_puts=for_puts)
+        if not current:
+            connection.close()
+        return connection if current else None

@@ -2,13 +2,16 @@
 
 from typing import TypeVar
 
-from crossfade.errors import StoreError
-from crossfade.store.base import StoreEpoch
+from crossfade.errors import ConfigurationError, StoreError
+from crossfade.store.base import PutStatus, StoreEpoch
+from crossfade.store.dialects import dialect_of
 from crossfade.store.sql_connections import SqlConnections, Work
 from crossfade.store.sql_dialect import Cursor, SqlDialect, ViolationError
 from crossfade.store.sql_fence import SqlFence
+from crossfade.store.sql_links import SchemaLinks
 from crossfade.store.sql_options import SqlOptions
-from crossfade.store.sqlite_dialect import sqlite_dialect
+from crossfade.store.sql_parts import StoreParts
+from crossfade.store.sql_pointing import RowsThatPoint
 
 Result = TypeVar("Result")
 
@@ -28,9 +31,13 @@ class SqlDatabase:
         limits = options or SqlOptions()
         self.url = url
         self.options = limits
-        self.dialect: SqlDialect = sqlite_dialect(url, limits)
+        self.dialect: SqlDialect = dialect_of(url, limits)
         self.connections = SqlConnections(self.dialect, limits)
         self.fences = SqlFence(migration, self.dialect)
+        self.schema = SchemaLinks(self.dialect.name)
+        self.points = RowsThatPoint(self.schema, self.dialect)
+        self.parts: dict[tuple[str, str], StoreParts] = {}
+        """What puts together need of each opened store, by group and entity."""
         self.ledger: tuple[str, int] | None = None
 
     @property
@@ -59,11 +66,13 @@ class SqlDatabase:
 
     async def prepare(self) -> None:
         """See `FencedDatabase.prepare`."""
-        await self._write(self.fences.prepare)
+        if not await self._is_prepared():
+            await self._write(self.fences.prepare)
 
     async def remove(self) -> None:
         """See `FencedDatabase.remove`; without the tables there is nothing to remove."""
-        await self._write(self._remove)
+        await self.prepare()
+        await self._write(self.fences.remove)
 
     def ddl(self) -> str:
         """See `FencedDatabase.ddl`."""
@@ -77,9 +86,13 @@ class SqlDatabase:
         """The tables that a definition may name, in order; for `doctor` and `init`."""
         return await self.connections.read(self._table_names)
 
-    def _remove(self, cursor: Cursor) -> None:
-        self.fences.prepare(cursor)
-        self.fences.remove(cursor)
+    async def _is_prepared(self) -> bool:
+        """Whether the tables are there: making what is there may need a right that nobody has."""
+        try:
+            await self.connections.read(self.fences.look)
+        except ConfigurationError:
+            return False
+        return True
 
     def _table_names(self, cursor: Cursor) -> tuple[str, ...]:
         tables = self.dialect.tables(cursor)
@@ -87,7 +100,13 @@ class SqlDatabase:
 
     async def _write(self, work: Work[Result]) -> Result:
         try:
-            return await self.connections.write(lambda: work)
+            try:
+                return await self.connections.write(lambda: work)
+            except ViolationError as error:
+                if error.violation.status is not PutStatus.UNIQUE:
+                    raise
+                # Another process made the same row or table just now: look once more.
+                return await self.connections.write(lambda: work)
         except ViolationError as error:
             raise StoreError(
                 f"the database {self.name} refuses what the fence tables need: {error}. "

@@ -1,6 +1,6 @@
 """What differs between database engines, behind one protocol: one file implements it for each."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Protocol
@@ -8,8 +8,10 @@ from typing import Any, Protocol
 from sqlalchemy import Column, ColumnElement, Table
 from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.dml import Insert
+from sqlalchemy.types import NULLTYPE, TypeEngine
 
 from crossfade.errors import CrossfadeError
+from crossfade.model.key import RecordName
 from crossfade.store.base import PutStatus
 
 Raw = Any
@@ -98,6 +100,24 @@ class ColumnFacts:
     """What keys in this column are; None where it cannot be a key column."""
     binary_order: bool
     """Whether text is compared by code point, and so equal only to itself."""
+    core_type: TypeEngine[Any] = NULLTYPE
+    """SQLAlchemy's type of it, which may say how the column is read."""
+    bound: Callable[[Raw], Raw] | None = None
+    """From a part of the other side's key that bounds a range here, and that the column itself
+    may not hold, to the highest value up to it; None where every part is compared as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignKey:
+    """Columns whose values must be those of a row elsewhere."""
+
+    columns: tuple[str, ...]
+    table: str
+    """The table that they point to, maybe the same one."""
+    referred: tuple[str, ...]
+    """The columns there, in the same order."""
+    cascades: bool = False
+    """Whether deleting the row there changes rows here (CASCADE, SET NULL, SET DEFAULT)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +131,11 @@ class TableFacts:
     """Sets of columns, the primary key included, of which no two rows may be equal."""
     indexed: tuple[tuple[str, ...], ...]
     """The columns of every index, in its order."""
+    foreign_keys: tuple[ForeignKey, ...] = ()
+    schema: str | None = None
+    """Where the table is, if a statement must say it."""
+    table: str | None = None
+    """Its name inside the schema; None where `name` is that."""
 
     def column(self, name: str) -> ColumnFacts | None:
         """The column of that exact name."""
@@ -125,6 +150,8 @@ class Violation:
     reason: str
     place: str = ""
     """What was violated, in the engine's own words (`table.column, table.column`)."""
+    in_the_way: tuple[RecordName, ...] = ()
+    """Records that point to what would be deleted, where we looked for them ourselves."""
 
 
 class ViolationError(Exception):
@@ -145,6 +172,10 @@ class SqlDialect(Protocol):
     @property
     def compiler(self) -> Dialect:
         """SQLAlchemy's dialect, which turns Core statements into text."""
+
+    @property
+    def puts_at_once(self) -> int:
+        """How many transactions that put may run at the same time; SQLite has one writer."""
 
     @property
     def errors(self) -> tuple[type[Exception], ...]:
@@ -189,8 +220,20 @@ class SqlDialect(Protocol):
     def table_facts(self, cursor: Cursor, table: str) -> TableFacts:
         """What the catalogue says of a table that exists."""
 
+    def defer_constraints(self, cursor: Cursor) -> None:
+        """Check what can be checked at the end of the transaction there, until it ends."""
+
+    def move_sequences(self, cursor: Cursor, table: str) -> None:
+        """Move what makes ids for a table's columns past the highest value that they hold."""
+
     def in_binary_order(self, column: Column[Any]) -> ColumnElement[Any]:
         """The column, compared by code point."""
 
     def keep_higher_token(self, fences: Table) -> Insert:
         """Insert a fence row, or raise its token; changes no row that has a higher one."""
+
+    def kept_all(self, cursor: Cursor, rows: int) -> bool:
+        """Whether so many of those that were just run certainly kept the token that they gave."""
+
+    def keep_out(self, cursor: Cursor, tables: Sequence[str]) -> None:
+        """Keep all others out of our tables until the transaction ends: they may be dropped."""

@@ -8,9 +8,13 @@ class SqlOptions:
     """How much of a user's database we may take."""
 
     reader_connections_max: int = 4
-    """Connections for reads, each with its thread; puts share one, as SQLite has one writer."""
+    """Connections for reads, each with its thread."""
+    writer_connections_max: int = 4
+    """Connections for puts, each with its thread; SQLite has one writer and gets one."""
     busy_seconds_max: float = 5.0
     """How long a call waits for a lock that somebody else holds before it says unreachable."""
+    connect_seconds_max: float = 10.0
+    """How long a server may take to answer a new connection, at least 2 s."""
     call_seconds_max: float = 60.0
     """Longest wait for one transaction, the wait for its thread included. One that began and does
     not end keeps its thread; once all of them hang, calls are refused at once as unreachable."""

@@ -1,8 +1,8 @@
 """Puts records inside one transaction: epoch, fence, rows, children; deletes them the same way."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from crossfade.model.key import Key
+from crossfade.model.key import Key, RecordName
 from crossfade.store.base import OK, BatchResult, Fence, PutResult, PutStatus
 from crossfade.store.sql_binding import (
     BoundBatch,
@@ -13,6 +13,7 @@ from crossfade.store.sql_binding import (
 )
 from crossfade.store.sql_dialect import Cursor, Row, Violation, ViolationError
 from crossfade.store.sql_fence import SqlFence
+from crossfade.store.sql_pointing import RowsThatPoint
 from crossfade.store.sql_reading import SqlReading, TableReading
 from crossfade.store.sql_statements import Statement
 
@@ -24,11 +25,17 @@ class SqlPutting:
     """What a store does in the transaction of a put; raises `ViolationError` to roll it back."""
 
     def __init__(
-        self, reading: SqlReading, binder: RecordBinder, fences: SqlFence, entity: str
+        self,
+        reading: SqlReading,
+        binder: RecordBinder,
+        fences: SqlFence,
+        points: RowsThatPoint,
+        entity: str,
     ) -> None:
         self._reading = reading
         self._binder = binder
         self._fences = fences
+        self._points = points
         self._entity = entity
 
     def put(
@@ -43,10 +50,19 @@ class SqlPutting:
         fenced = tuple([key for key, text in pairs if text in higher]) if higher else ()
         left = self._without(batch, fenced)
         if left.records:
-            self._put_rows(cursor, left)
-            for name, children in left.children.items():
-                self._put_children(cursor, self._reading.children[name], children)
+            pointed_to = self._points.is_pointed_to(self._reading)
+            keys = left.records if pointed_to else ()
+            self.write(cursor, left, {RecordName(self._entity, key) for key in keys})
         return BatchResult(OK, fenced)
+
+    def write(self, cursor: Cursor, batch: BoundBatch, but: Collection[RecordName]) -> None:
+        """Make the rows so, under tokens that are kept already.
+
+        `but`: the records that are put in this transaction, which may point to what goes.
+        """
+        self._put_rows(cursor, batch, but)
+        for name, children in batch.children.items():
+            self._put_children(cursor, self._reading.children[name], children, but)
 
     def delete(
         self, cursor: Cursor, key: Key, text: str, fence: Fence, ledger: Ledger | None
@@ -55,15 +71,22 @@ class SqlPutting:
         result = self.keep_token(cursor, text, fence, ledger)
         if result.status is not PutStatus.OK:
             return result
+        self.remove(cursor, key, {RecordName(self._entity, key)})
+        return OK
+
+    def remove(self, cursor: Cursor, key: Key, but: Collection[RecordName]) -> None:
+        """Delete the record's rows, children first, under a token that is kept already."""
+        main = self._reading.main
+        for child in self._reading.children.values():
+            self._points.check_gone(cursor, child, child.table.parent, [key], but)
+        self._points.check_gone(cursor, main, main.table.key, [key], but)
         for child in self._reading.children.values():
             statement = child.statements.delete(child.table.parent)
             cursor.execute(statement.sql, statement.parameters(key))
-        main = self._reading.main
         statement = main.statements.delete(main.table.key)
         cursor.execute(statement.sql, statement.parameters(key))
         if cursor.rowcount > 1:
             raise _refused(f"two rows of table {main.table.name!r} have the same key")
-        return OK
 
     def keep_token(
         self, cursor: Cursor, text: str, fence: Fence, ledger: Ledger | None
@@ -82,23 +105,57 @@ class SqlPutting:
         left = {key: record for key, record in batch.records.items() if key not in fenced}
         return self._binder.bind(left)
 
-    def _put_rows(self, cursor: Cursor, batch: BoundBatch) -> None:
+    def _put_rows(self, cursor: Cursor, batch: BoundBatch, but: Collection[RecordName]) -> None:
         main = self._reading.main
         rows = main.rows_with(cursor, main.table.key, list(batch.records))
         existing = _by_identity(main, rows)
         for group in batch.groups:
-            _put_over(cursor, main, group, existing)
+            self._check_renamed(cursor, main, group, existing, but)
+            ordered = self._points.parents_first(main, group)
+            _put_over(cursor, main, ordered, existing)
 
-    def _put_children(self, cursor: Cursor, child: TableReading, children: BoundChildren) -> None:
+    def _put_children(
+        self,
+        cursor: Cursor,
+        child: TableReading,
+        children: BoundChildren,
+        but: Collection[RecordName],
+    ) -> None:
         owned = set(children.parents)
         rows = child.rows_with(cursor, child.table.parent, children.parents)
         # Text that only the collation finds equal belongs to somebody else.
         existing = _by_identity(child, (row for row in rows if child.parent_of(row) in owned))
         gone = set(existing).difference(*(group.identities for group in children.groups))
         if gone:
+            self._points.check_gone(cursor, child, child.table.identity, list(gone), but)
             _change(cursor, child, child.statements.delete(child.table.identity), list(gone))
         for group in children.groups:
+            self._check_renamed(cursor, child, group, existing, but)
             _put_over(cursor, child, group, existing)
+
+    def _check_renamed(
+        self,
+        cursor: Cursor,
+        table: TableReading,
+        wanted: BoundRows,
+        existing: Mapping[Row, Row],
+        but: Collection[RecordName],
+    ) -> None:
+        """Values to which others point do not change unless those are put, too."""
+        shape = wanted.shape
+        referred = self._points.renamed_by(table)
+        first = len(table.table.identity)
+        places = [place for place, name in enumerate(shape.names, start=first) if name in referred]
+        if not places or not existing:
+            return
+        pairs = zip(wanted.identities, wanted.rows, strict=True)
+        changed = [
+            identity
+            for identity, row in pairs
+            if identity in existing
+            and any(shape.current(existing[identity])[place] != row[place] for place in places)
+        ]
+        self._points.check_gone(cursor, table, table.table.identity, changed, but)
 
 
 FENCED = PutResult(PutStatus.FENCED, "a higher token was seen for this key")

@@ -2,14 +2,20 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
 
 from crossfade.errors import StoreError
-from crossfade.model.key import Key, KeyRange
+from crossfade.model.key import Key, KeyPart, KeyRange
 from crossfade.store.base import Record
 from crossfade.store.sql_binding import rank
-from crossfade.store.sql_dialect import CannotHoldError, Cursor, KeyKind, Raw, Row, SqlDialect
+from crossfade.store.sql_dialect import Cursor, KeyKind, Raw, Row, SqlDialect
 from crossfade.store.sql_statements import Statement, TableStatements, in_batches, row_getter
+from crossfade.store.sql_survey import Estimating
 from crossfade.store.sql_tables import StoreTable
+
+WHOLE_MIN = -(2**63)
+WHOLE_MAX = 2**64 - 1
+"""Bounds of the keys of any engine; MariaDB has unsigned ones."""
 
 _TYPES_READ: Mapping[KeyKind, tuple[type, ...]] = {
     KeyKind.WHOLE: (int,),
@@ -41,6 +47,15 @@ class TableReading:
             record[name] = from_raw(record[name])
         return record
 
+    def records(self, rows: Sequence[Row]) -> list[Record]:
+        """Rows as records."""
+        names = self._names
+        records = [dict(zip(names, row)) for row in rows]  # noqa: B905 - a digest may follow
+        for name, from_raw in self._converted:
+            for record in records:
+                record[name] = from_raw(record[name])
+        return records
+
     def rows_with(self, cursor: Cursor, names: tuple[str, ...], keys: Sequence[Row]) -> list[Row]:
         """The rows that have one of these tuples of values in these columns."""
         rows: list[Row] = []
@@ -62,12 +77,13 @@ class SqlReading:
 
     def __init__(self, table: StoreTable, dialect: SqlDialect) -> None:
         self.main = TableReading(table, dialect)
+        self._dialect = dialect
         self.children = {
             name: TableReading(child, dialect) for name, child in table.children.items()
         }
         self._table = table
         self._kinds = [
-            (column.name, _TYPES_READ[column.key_kind or KeyKind.EITHER], column.values.to_raw)
+            (column.name, _TYPES_READ[column.key_kind or KeyKind.EITHER], column.bound)
             for column in table.only(table.key)
         ]
 
@@ -93,7 +109,7 @@ class SqlReading:
         """The first records of a range, with the children of all of them."""
         rows = self._first(cursor, self.main.names, range_, rows_max)
         keys = self._keys(map(self.main.key_of, rows))
-        records = [self.main.record(row) for row in rows]
+        records = self.main.records(rows)
         if keys and self.children:
             covered = KeyRange(range_.lower, keys[-1])
             for name, child in self.children.items():
@@ -115,6 +131,14 @@ class SqlReading:
         """The highest key."""
         return self._one_key(cursor, self.main.statements.last_key(), ())
 
+    def estimate(self, cursor: Cursor) -> int:
+        """About how many rows there are: what the planner thinks, else counted."""
+        dialect = self._dialect
+        known = None
+        if isinstance(dialect, Estimating):
+            known = dialect.rows_estimate(cursor, self._table.name)
+        return self.count(cursor) if known is None else known
+
     def count(self, cursor: Cursor) -> int:
         """How many rows there are."""
         cursor.execute(self.main.statements.count().sql)
@@ -131,7 +155,7 @@ class SqlReading:
     def _children_in(self, cursor: Cursor, child: TableReading, range_: KeyRange) -> list[Row]:
         parent = child.table.parent
         statement = child.statements.in_range(parent, child.names, _bounds(range_))
-        given = (*(range_.lower or ()), *(range_.upper or ()))
+        given = (*self._bound(range_.lower), *self._bound(range_.upper))
         cursor.execute(statement.sql, statement.parameters(given))
         return cursor.fetchall()
 
@@ -148,19 +172,18 @@ class SqlReading:
             raise StoreError(
                 f"a key of table {self._table.name!r} has {len(self._kinds)} part(s)."
             )
-        for part, (name, types, to_raw) in zip(key, self._kinds, strict=True):
-            if type(part) not in types:
+        bound: list[KeyPart] = []
+        for part, (name, types, up_to) in zip(key, self._kinds, strict=True):
+            # A key of the other side may bound a range here that this column could not hold.
+            if type(part) not in types or not _can_bound(part):
                 raise StoreError(f"a {type(part).__name__} cannot bound the column {name!r}.")
-            try:
-                to_raw(part)
-            except CannotHoldError as error:
-                raise StoreError(f"a value cannot bound the column {name!r}: {error}.") from error
-        return key
+            bound.append(part if up_to is None else up_to(part))
+        return tuple(bound)
 
     def _keys(self, rows: Iterable[Row]) -> list[Key]:
         keys = list(rows)
         for place, (name, types, _) in enumerate(self._kinds):
-            if not {type(key[place]) for key in keys}.issubset(types):
+            if not set(map(type, map(itemgetter(place), keys))).issubset(types):
                 raise StoreError(
                     f"the key column {name!r} of table {self._table.name!r} holds something else "
                     f"than the {' or '.join(kind.__name__ for kind in types)} of a key, or NULL. "
@@ -192,6 +215,12 @@ def _grouped(child: TableReading, rows: Iterable[Row]) -> dict[Row, list[Record]
 
 def _rank(child: TableReading, row: Row) -> tuple[tuple[int, Raw], ...]:
     return tuple([rank(part) for part in child.key_of(row)])
+
+
+def _can_bound(part: object) -> bool:
+    if isinstance(part, int):
+        return WHOLE_MIN <= part <= WHOLE_MAX
+    return _is_text(str(part))
 
 
 def _is_text(text: str) -> bool:

@@ -22,7 +22,6 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql import ClauseElement
 from sqlalchemy.sql.elements import quoted_name
-from sqlalchemy.types import NullType
 
 from crossfade.store.sql_dialect import Row, SqlDialect
 from crossfade.store.sql_tables import StoreTable
@@ -84,11 +83,12 @@ class TableStatements:
     def __init__(self, table: StoreTable, dialect: SqlDialect) -> None:
         self._table = table
         self._dialect = dialect
+        schema, name = table.address
         self._core = Table(
-            quoted_name(table.name, quote=True),
-            MetaData(),
+            quoted_name(name or table.name, quote=True),
+            MetaData(schema=None if schema is None else quoted_name(schema, quote=True)),
             *(
-                Column(quoted_name(column.name, quote=True), NullType())
+                Column(quoted_name(column.name, quote=True), column.core_type)
                 for column in table.columns
             ),
         )

@@ -3,17 +3,29 @@
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from crossfade.errors import ConfigurationError, StoreUnreachableError
+from crossfade.errors import ConfigurationError, StoreError, StoreUnreachableError
+from crossfade.model.entity_graph import EntityLinks
 from crossfade.model.key import Key, KeyRange
-from crossfade.store.base import BatchResult, Fence, PutResult, PutStatus, Record
+from crossfade.store.base import BatchResult, Digest, Fence, PutResult, PutStatus, Record, Together
 from crossfade.store.sql_binding import BoundBatch, RecordBinder, key_text
+from crossfade.store.sql_bulk import NotInBulkError, SqlBulk, sql_bulk
 from crossfade.store.sql_conflict import other_key
 from crossfade.store.sql_connections import Work
 from crossfade.store.sql_database import SqlDatabase
-from crossfade.store.sql_dialect import CannotHoldError, KeyKind, Violation, ViolationError
+from crossfade.store.sql_dialect import (
+    CannotHoldError,
+    Cursor,
+    KeyKind,
+    Violation,
+    ViolationError,
+)
+from crossfade.store.sql_digest import SqlDigests, can_digest
+from crossfade.store.sql_fence_pairs import SqlFencePairs
+from crossfade.store.sql_parts import StoreParts
 from crossfade.store.sql_putting import FENCED, SqlPutting
 from crossfade.store.sql_reading import SqlReading
 from crossfade.store.sql_tables import StoreTable
+from crossfade.store.sql_together import SqlTogether
 from crossfade.store.table_shape import TableShape
 
 Result = TypeVar("Result")
@@ -32,12 +44,49 @@ class SqlStore:
         self._table = table
         self._binder = RecordBinder(table)
         self._reading = SqlReading(table, database.dialect)
-        self._putting = SqlPutting(self._reading, self._binder, database.fences, entity)
+        self._putting = SqlPutting(
+            self._reading, self._binder, database.fences, database.points, entity
+        )
+        self._bulk: SqlBulk | None = sql_bulk(database, self._reading, self._binder, entity)
+        self._digests: SqlDigests | None = None
+        self._fence_pairs: SqlFencePairs | None = None
+        if can_digest(database.dialect, table):
+            self._digests = SqlDigests(database.connections, database.dialect, self._reading)
+            self._fence_pairs = SqlFencePairs(database, entity)
+        self._entity = entity
+        self._group = database.schema.group_of(table.name)
+        parts = StoreParts(entity, self._reading, self._binder, self._putting)
+        database.parts[self._group, entity] = parts
 
     @property
     def ordered(self) -> bool:
         """See `Store.ordered`."""
         return self._table.ordered
+
+    @property
+    def digests(self) -> SqlDigests | None:
+        """See `Digesting.digests`."""
+        return self._digests
+
+    @property
+    def fence_pairs(self) -> SqlFencePairs | None:
+        """See `Digesting.fence_pairs`."""
+        return self._fence_pairs
+
+    @property
+    def links(self) -> EntityLinks:
+        """See `Linked.links`."""
+        return self._database.schema.of(self._entity, self._group)
+
+    @property
+    def table(self) -> StoreTable:
+        """What the catalogue says of the table, as it was when the store was opened."""
+        return self._table
+
+    @property
+    def database(self) -> SqlDatabase:
+        """The database that it is in."""
+        return self._database
 
     @property
     def shape(self) -> TableShape:
@@ -89,7 +138,7 @@ class SqlStore:
 
     async def rows_estimate(self) -> int:
         """See `RecordReader.rows_estimate`."""
-        return await self._read(self._reading.count)
+        return await self._read(self._reading.estimate)
 
     async def put(self, key: Key, record: Record | None, fence: Fence) -> PutResult:
         """See `RecordWriter.put`."""
@@ -108,20 +157,49 @@ class SqlStore:
             return await self._explained(error.violation, batch)
         return FENCED if ended.fenced else ended.result
 
-    async def put_many(self, records: Sequence[tuple[Key, Record]], fence: Fence) -> BatchResult:
-        """See `RecordWriter.put_many`; of a key that comes twice the last record counts."""
+    async def put_many(
+        self,
+        records: Sequence[tuple[Key, Record]],
+        fence: Fence,
+        digests: Sequence[Digest] | None = None,
+    ) -> BatchResult:
+        """See `RecordWriter.put_many`; of a key that comes twice the last record counts.
+
+        A large batch goes the bulk way where it can; only there digests are kept.
+        """
         ledger = self._database.ledger
+        bulk = self._bulk
 
         def bound() -> Work[BatchResult]:
+            work = bulk and bulk.prepared(records, fence, digests, ledger)
+            return work or ordinary()
+
+        def ordinary() -> Work[BatchResult]:
             batch = self._binder.bind(dict(records))
             return lambda cursor: self._putting.put(cursor, batch, fence, ledger)
 
         try:
-            return await self._write(bound)
+            try:
+                return await self._write(bound)
+            except NotInBulkError as error:
+                if bulk is not None:
+                    bulk.give_up(error)
+                return await self._write(ordinary)
         except CannotHoldError as error:
             return BatchResult(PutResult(PutStatus.REFUSED, str(error)))
         except ViolationError as error:
             return BatchResult(_refusal(error.violation))
+
+    async def put_together(self, records: Sequence[Together]) -> PutResult:
+        """See `RecordWriter.put_together`."""
+        together = SqlTogether(self._database, self._group, records)
+        try:
+            return await self._write(together.prepared)
+        except CannotHoldError as error:
+            return PutResult(PutStatus.REFUSED, str(error), of=together.entity)
+        except ViolationError as error:
+            violation = error.violation
+            return await self._read(lambda cursor: together.explained(cursor, violation))
 
     async def raise_token(self, key: Key, fence: Fence) -> PutResult:
         """See `RecordWriter.raise_token`."""
@@ -133,6 +211,22 @@ class SqlStore:
             )
         except ViolationError as error:
             return _refusal(error.violation)
+
+    async def move_sequences(self) -> None:
+        """See `RecordWriter.move_sequences`; the children's tables have sequences, too."""
+        tables = [self._table.name, *(child.name for child in self._table.children.values())]
+
+        def move(cursor: Cursor) -> None:
+            for table in tables:
+                self._database.dialect.move_sequences(cursor, table)
+
+        try:
+            await self._write(lambda: move)
+        except ViolationError as error:
+            raise StoreError(
+                f"the database {self._database.name} does not let its sequences be moved: "
+                f"{error}. Run `crossfade doctor`."
+            ) from error
 
     async def _delete(self, key: Key, fence: Fence) -> PutResult:
         try:
@@ -150,6 +244,12 @@ class SqlStore:
             return _refusal(error.violation)
 
     async def _explained(self, violation: Violation, batch: BoundBatch) -> PutResult:
+        if violation.status is PutStatus.FOREIGN_KEY and not violation.in_the_way:
+            points = self._database.points
+            missing = await self._read(
+                lambda cursor: tuple(points.missing(cursor, self._reading, batch))
+            )
+            return PutResult(violation.status, violation.reason, missing=missing)
         if violation.status is not PutStatus.UNIQUE:
             return _refusal(violation)
         other = await self._read(
@@ -172,4 +272,4 @@ class SqlStore:
 
 
 def _refusal(violation: Violation) -> PutResult:
-    return PutResult(violation.status, violation.reason)
+    return PutResult(violation.status, violation.reason, in_the_way=violation.in_the_way)

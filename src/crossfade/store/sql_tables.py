@@ -31,6 +31,8 @@ class StoreTable:
     """What the schema does not promise of the key, so that the rows must show it."""
     parent_indexed: bool
     children: Mapping[str, "StoreTable"]
+    address: tuple[str | None, str] = (None, "")
+    """Schema, if a statement must name it, and table; an empty table is `name`."""
 
     @property
     def identity(self) -> tuple[str, ...]:
@@ -113,6 +115,7 @@ def store_table(
         unproved=table.unproved,
         parent_indexed=True,
         children=checked,
+        address=table.address,
     )
 
 
@@ -151,6 +154,7 @@ def _checked(description: SqlTable, facts: TableFacts) -> StoreTable:
         unproved=unproved,
         parent_indexed=_is_indexed(facts, description.parent_columns),
         children={},
+        address=(facts.schema, facts.table or facts.name),
     )
 
 

@@ -3,9 +3,11 @@
 import os
 import sqlite3
 import stat
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -25,8 +27,17 @@ from crossfade.errors import (
     StoreUnreachableError,
 )
 from crossfade.model.store_description import without_secrets
-from crossfade.store.sql_dialect import ColumnFacts, Connection, Cursor, TableFacts, Violation
+from crossfade.store.sql_dialect import (
+    ColumnFacts,
+    Connection,
+    Cursor,
+    ForeignKey,
+    TableFacts,
+    Violation,
+)
 from crossfade.store.sql_options import SqlOptions
+from crossfade.store.sql_survey import LinkSurvey, TableSurvey
+from crossfade.store.sqlite_digest import register_digests
 from crossfade.store.sqlite_errors import (
     ERRORS,
     failure_of,
@@ -57,6 +68,7 @@ class SqliteDialect:
         self.name = str(path)
         self.compiler: Dialect = sqlite_compiler()
         self.errors = ERRORS
+        self.puts_at_once = 1
         self._quote = IdentifierPreparer(self.compiler).quote_identifier
 
     def connect(self, *, for_puts: bool) -> Connection:
@@ -78,6 +90,7 @@ class SqliteDialect:
         try:
             # A copy that the ledger calls clean must survive a power failure.
             connection.execute("PRAGMA synchronous = FULL")
+            register_digests(connection)
             if self._options.foreign_keys:
                 connection.execute("PRAGMA foreign_keys = ON")
         except sqlite3.Error as error:
@@ -149,7 +162,46 @@ class SqliteDialect:
             unique.append(primary_key)
             indexed.append(primary_key)
             columns = tuple(_never_null(column, primary_key) for column in columns)
-        return TableFacts(table, columns, primary_key, tuple(unique), tuple(indexed))
+        return TableFacts(
+            table,
+            columns,
+            primary_key,
+            tuple(unique),
+            tuple(indexed),
+            self._foreign_keys(cursor, table) if self._options.foreign_keys else (),
+        )
+
+    def defer_constraints(self, cursor: Cursor) -> None:
+        """See `SqlDialect.defer_constraints`: every foreign key, whatever its definition says."""
+        cursor.execute("PRAGMA defer_foreign_keys = ON")
+
+    def move_sequences(self, cursor: Cursor, table: str) -> None:
+        """See `SqlDialect.move_sequences`: SQLite looks at the highest row number by itself."""
+
+    def survey(self, cursor: Cursor, table: str) -> TableSurvey:
+        """See `Surveying.survey`."""
+        cursor.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ?", (table,)
+        )
+        triggers = tuple(name for (name,) in cursor.fetchall())
+        links = {
+            key.columns: LinkSurvey("a foreign key", deferrable=True)
+            for key in self._foreign_keys(cursor, table)
+        }
+        return TableSurvey(triggers, links)
+
+    def missing_rights(self, cursor: Cursor, table: str) -> Sequence[str]:
+        """See `Surveying.missing_rights`: who may write the file may write every table."""
+        del cursor, table
+        return ()
+
+    def grants(self, cursor: Cursor, tables: Sequence[str], role: str) -> Sequence[str]:
+        """See `Surveying.grants`."""
+        del cursor, tables
+        return (
+            f"-- SQLite has no rights of its own: the file {self.name} and its folder must be",
+            f"-- readable and writable for the user of the system that runs crossfade ({role}?).",
+        )
 
     def in_binary_order(self, column: Column[Any]) -> ColumnElement[Any]:
         """See `SqlDialect.in_binary_order`."""
@@ -160,9 +212,20 @@ class SqliteDialect:
         statement = insert(fences)
         return statement.on_conflict_do_update(
             index_elements=list(fences.primary_key),
-            set_={"token": statement.excluded.token, "digest": statement.excluded.digest},
+            set_={
+                "token": statement.excluded.token,
+                "authority_digest": statement.excluded.authority_digest,
+                "mirror_digest": statement.excluded.mirror_digest,
+            },
             where=fences.c.token <= statement.excluded.token,
         )
+
+    def kept_all(self, cursor: Cursor, rows: int) -> bool:
+        """See `SqlDialect.kept_all`."""
+        return cursor.rowcount == rows
+
+    def keep_out(self, cursor: Cursor, tables: Sequence[str]) -> None:
+        """See `SqlDialect.keep_out`: whoever puts has the database for itself."""
 
     def _file(self) -> tuple[int, int]:
         try:
@@ -196,6 +259,28 @@ class SqliteDialect:
             if None not in columns:
                 found.append((columns, bool(is_unique) and not partial_index))
         return found
+
+    def _foreign_keys(self, cursor: Cursor, table: str) -> tuple[ForeignKey, ...]:
+        cursor.execute(
+            'SELECT id, "table", "from", "to", on_delete FROM pragma_foreign_key_list(?)'
+            " ORDER BY id, seq",
+            (table,),
+        )
+        found = []
+        for _, group in groupby(cursor.fetchall(), key=itemgetter(0)):
+            rows = list(group)
+            referred = tuple(row[3] for row in rows)
+            if None in referred:
+                # Without names the primary key is meant.
+                referred = self._primary_key(cursor, rows[0][1])
+            cascades = rows[0][4] not in {"NO ACTION", "RESTRICT"}
+            columns = tuple(row[2] for row in rows)
+            found.append(ForeignKey(columns, rows[0][1], referred, cascades))
+        return tuple(found)
+
+    def _primary_key(self, cursor: Cursor, table: str) -> tuple[str, ...]:
+        cursor.execute("SELECT name FROM pragma_table_xinfo(?) WHERE pk > 0 ORDER BY pk", (table,))
+        return tuple(row[0] for row in cursor.fetchall())
 
     def _column(
         self, cursor: Cursor, table: str, row: tuple[Any, ...], *, strict: bool
@@ -270,8 +355,7 @@ def _path_of(url: str) -> Path:
             ) from error
         if parsed.get_backend_name() != "sqlite":
             raise ConfigurationError(
-                f"{without_secrets(url)!r}: this release knows SQLite only. "
-                f"Write sqlite:///path/to/file.db."
+                f"{without_secrets(url)!r} is of another engine. Write sqlite:///path/to/file.db."
             )
         path = parsed.database or ""
     if path in {"", ":memory:"} or "\0" in path or path.startswith("file:"):

@@ -32,6 +32,8 @@ class TableShape:
     parent_indexed: bool = True
     """For a child: whether its rows are found without reading the whole table."""
     children: Mapping[str, "TableShape"] = field(default_factory=dict)
+    open: bool = False
+    """Whether records may have columns that are not listed, as documents do."""
 
     @property
     def required(self) -> tuple[str, ...]:

@@ -19,3 +19,13 @@ class VerificationOptions:
     """First pause before a page is read again; doubled with each further one."""
     rows_per_second_max: float | None = None
     """Rows compared per second; None is no limit but that of a slow authority."""
+    sum_rows: int = 50_000
+    """Rows of which a database makes one sum of digests, in one statement."""
+    sum_rows_min: int = 1_000
+    """The same after statements that took too long, each of which halves it."""
+    part_rows: int = 1_000
+    """Rows whose digests are read one by one where the sums of both sides differ."""
+    read_keys_max: int = 50
+    """Keys of such a part that are read one by one; where more differ, all of its records are."""
+    distrust_rows: int = 20
+    """Rows of each sum that are compared all the same, lest digests outlive a changed mapping."""

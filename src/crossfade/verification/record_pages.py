@@ -1,12 +1,13 @@
 """The records of both sides, key by key, a bounded page at a time."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from crossfade.convergence.key_scan import OneSidedWalk, PairedPages, in_order, itself
 from crossfade.model.key import EVERY_KEY, Key, KeyRange
 from crossfade.store.base import Record, Store
+from crossfade.store.digests import DigestPair
 from crossfade.verification.sampler import Sampler
 
 
@@ -19,10 +20,28 @@ class RecordPair:
     mirror: Record | None
 
 
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What was read at once."""
+
+    pairs: Sequence[RecordPair] = ()
+    equal: int = 0
+    """Further keys: digests have shown that both sides have the same."""
+    seen: int = 0
+    """Rows that were read or added up for it, of one side."""
+    proofs: Mapping[Key, DigestPair] = field(default_factory=dict)
+    """Digests of pairs, read with them: worth keeping of those that are equal."""
+
+
+def page_of(pairs: Sequence[RecordPair]) -> Page:
+    """A page of records that were all read."""
+    return Page(pairs, seen=len(pairs))
+
+
 class RecordPages(Protocol):
     """Pages of pairs."""
 
-    async def next_page(self) -> Sequence[RecordPair] | None:
+    async def next_page(self) -> Page | None:
         """The next page, possibly empty; None behind the last one.
 
         Raises:
@@ -50,14 +69,14 @@ class _WholePages:
             authority.read_range, mirror.read_range, range_, rows_max, _key_of
         )
 
-    async def next_page(self) -> Sequence[RecordPair] | None:
+    async def next_page(self) -> Page | None:
         """See `RecordPages`."""
         page = await self._pages.next_page()
         if page is None:
             return None
         ours, theirs = dict(page.authority), dict(page.mirror)
         keys = sorted(ours.keys() | theirs.keys())
-        return [RecordPair(key, ours.get(key), theirs.get(key)) for key in keys]
+        return page_of([RecordPair(key, ours.get(key), theirs.get(key)) for key in keys])
 
 
 class _SampledPages:
@@ -74,16 +93,16 @@ class _SampledPages:
         self._unread: Sequence[Key] | None = None
         """Keys of a page whose records could not all be read: they come first."""
 
-    async def next_page(self) -> Sequence[RecordPair] | None:
+    async def next_page(self) -> Page | None:
         """See `RecordPages`."""
         if self._unread is None:
             page = await self._pages.next_page()
             if page is None:
                 return None
             self._unread = sorted({*page.authority, *page.mirror})
-        pairs = await _read_sampled(*self._sides, self._unread, self._sampler)
+        pairs = await read_pairs(*self._sides, self._unread, self._sampler)
         self._unread = None
-        return pairs
+        return page_of(pairs)
 
 
 class _UnorderedPages:
@@ -98,15 +117,15 @@ class _UnorderedPages:
         self._unread: Sequence[Key] | None = None
         """Keys of a page whose records could not all be read: they come first."""
 
-    async def next_page(self) -> Sequence[RecordPair] | None:
+    async def next_page(self) -> Page | None:
         """See `RecordPages`."""
         if self._unread is None:
             self._unread = await self._next_keys()
             if self._unread is None:
                 return None
-        pairs = await _read_sampled(*self._sides, self._unread, self._sampler)
+        pairs = await read_pairs(*self._sides, self._unread, self._sampler)
         self._unread = None
-        return pairs
+        return page_of(pairs)
 
     async def _next_keys(self) -> Sequence[Key] | None:
         if self._left is None:
@@ -116,9 +135,10 @@ class _UnorderedPages:
         return keys
 
 
-async def _read_sampled(
+async def read_pairs(
     authority: Store, mirror: Store, keys: Sequence[Key], sampler: Sampler
 ) -> list[RecordPair]:
+    """The records of those of the keys that are in the share, one by one."""
     return [
         RecordPair(key, await authority.read(key), await mirror.read(key))
         for key in keys

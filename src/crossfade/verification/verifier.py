@@ -4,9 +4,10 @@ from crossfade.convergence.sides import Sides
 from crossfade.errors import DefinitionError, GateError
 from crossfade.ledger.base import Ledger
 from crossfade.ledger.transitions.verdicts import Verdict
+from crossfade.model.verification_way import AskedWay
 from crossfade.observability.hooks import Hooks
 from crossfade.seams.bundle import Seams
-from crossfade.verification.entity_run import EntityRun
+from crossfade.verification.entity_run import EntityRun, VerificationAsked
 from crossfade.verification.options import VerificationOptions
 from crossfade.verification.report import VerificationProgress
 
@@ -29,7 +30,9 @@ class Verifier:
         self._seams = seams
         self._running: dict[str, EntityRun] = {}
 
-    async def verify(self, entity: str, fraction: float = 1.0) -> Verdict:
+    async def verify(
+        self, entity: str, fraction: float = 1.0, way: AskedWay = AskedWay.BEST
+    ) -> Verdict:
         """Compare a share of the entity's keys, and store the verdict.
 
         May be cancelled, and may die: an alarm that was raised by then stands, the rest is as if
@@ -38,10 +41,13 @@ class Verifier:
         Args:
             entity: the entity's name.
             fraction: share of the keys, above 0 and up to 1; the same share is the same keys.
+            way: how to compare; the verdict says which way was taken. All ways come to the same
+                verdict: digests only spare reading what is equal.
 
         Raises:
             DefinitionError: there is no such entity.
-            GateError: nothing was copied yet, a side is lost, or a verification runs already.
+            GateError: nothing was copied yet, a side is lost, a verification runs already, or
+                the way cannot be taken.
             ChangedMeanwhileError: the authority or the generation changed under way.
             StoreError, TimeoutError: a side did not answer several times.
 
@@ -52,7 +58,8 @@ class Verifier:
             raise DefinitionError(f'there is no entity "{entity}". There are: {known}.')
         if entity in self._running:
             raise GateError(f"{entity} is being verified already. See `crossfade status`.")
-        run = EntityRun(self._ledger, stores, self._hooks, self._seams, self.options, fraction)
+        asked = VerificationAsked(fraction, way)
+        run = EntityRun(self._ledger, stores, self._hooks, self._seams, self.options, asked)
         self._running[entity] = run
         try:
             return await run.run()

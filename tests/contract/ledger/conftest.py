@@ -8,6 +8,8 @@ import pytest
 
 from crossfade.ledger.base import Ledger
 from crossfade.ledger.memory import MemoryLedger
+from crossfade.ledger.postgres import open_postgres_ledger
+from crossfade.ledger.postgres_place import place_of
 from crossfade.ledger.sqlite import open_ledger
 from crossfade.seams.clock import SystemClock
 from crossfade.seams.randomness import SeededRandomness
@@ -55,12 +57,36 @@ class SqliteBackend:
         return open_ledger(self._path, clock=SystemClock(), randomness=self._randomness)
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+class PostgresBackend:
+    """A ledger in a PostgreSQL database of its own."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._randomness = SeededRandomness(1)
+        self.ledger = self._open()
+
+    async def reopen(self) -> None:
+        """See `Backend.reopen`."""
+        await self.ledger.close()
+        self.ledger = self._open()
+
+    def _open(self) -> Ledger:
+        return open_postgres_ledger(
+            place_of(self._url), clock=SystemClock(), randomness=self._randomness
+        )
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
 async def backend(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Backend]:
     """Each backend in turn."""
-    made: Backend = (
-        MemoryBackend() if request.param == "memory" else SqliteBackend(tmp_path / "ledger.db")
-    )
+    made: Backend
+    match request.param:
+        case "memory":
+            made = MemoryBackend()
+        case "sqlite":
+            made = SqliteBackend(tmp_path / "ledger.db")
+        case _:
+            made = PostgresBackend(request.getfixturevalue("postgres_url"))
     yield made
     await made.ledger.close()
 

@@ -252,7 +252,7 @@ def test_a_reader_makes_no_ledger(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("url", "message"),
     [
-        ("postgresql://host/db", "PostgreSQL comes later"),
+        ("postgresql://host", "names no database"),
         ("sqlite://", "of the kind"),
         ("sqlite:///", "names no file"),
         ("sqlite:///folder/", "names no file"),

@@ -8,8 +8,10 @@ from tests.contract.store.backends import Backend
 from tests.contract.store.layouts import AGGREGATE, COMPOSITE_AGGREGATE
 
 FENCE = Fence(5, 3)
+CHILD_ROWS = pytest.mark.asks("child rows")
 
 
+@CHILD_ROWS
 async def test_an_aggregate_is_read_as_it_was_put(backend: Backend) -> None:
     """Children come by ascending key, with the columns that point to their parent."""
     store = await backend.open(AGGREGATE)
@@ -107,6 +109,7 @@ async def test_a_fenced_aggregate_keeps_its_children(backend: Backend) -> None:
     assert await _skus(backend) == {1: ["newer"], 2: ["b"]}
 
 
+@CHILD_ROWS
 async def test_a_batch_replaces_the_children_of_each_record(backend: Backend) -> None:
     """Insert, update, delete and leave alone, in one transaction."""
     store = await backend.open(AGGREGATE)
@@ -167,6 +170,7 @@ async def test_children_that_a_store_cannot_hold_are_refused(
     assert await store.read((1,)) == before
 
 
+@CHILD_ROWS
 async def test_children_of_composite_keys_find_their_parent(backend: Backend) -> None:
     """The columns that point to the parent follow the order of its key."""
     store = await backend.open(COMPOSITE_AGGREGATE)

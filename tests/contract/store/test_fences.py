@@ -126,7 +126,9 @@ async def test_fences_of_keys_and_entities_are_apart(backend: Backend) -> None:
 
 async def test_text_keys_that_look_alike_have_their_own_fences(backend: Backend) -> None:
     """A key is compared code point by code point."""
-    keys = ["a", "A", "a ", "\u00e5", "a\u030a", '"', "\\", "a\x00b", "[1]", "1", ""]
+    keys = ["a", "A", "a ", "\u00e5", "a\u030a", '"', "\\", "[1]", "1", ""]
+    if backend.holds_nul:
+        keys.append("a\x00b")
     store = await backend.open(NAMED)
     for token, code in enumerate(keys, start=1):
         await store.put((code,), {"name": code}, Fence(token, EPOCH))

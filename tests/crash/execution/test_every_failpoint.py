@@ -12,6 +12,7 @@ from crossfade.model.key_state import DirtyReason
 from crossfade.model.side import Side
 from crossfade.model.stage import Stage
 from crossfade.stages.stages import MoveRequest
+from crossfade.store.base import PutResult, PutStatus
 from tests.builders import ANSWERS_WITHIN_SECONDS, CUSTOMERS, DECISION, Node, World, make_node
 from tests.crash.execution.failpoint_names import failpoint_names
 from tests.crash.execution.register_history import History
@@ -55,6 +56,9 @@ class Walk:
         await cover(self.node)
 
     async def _write_some(self) -> None:
+        # A value of one key is in the way of the other: both are put together.
+        mirror = self.node.world.faults[self.node.ledger.migration.authority.other]
+        mirror.puts.append(PutResult(PutStatus.UNIQUE, "it must be unique", OTHER))
         await self._write(KEY, replay=True)
         await asyncio.gather(self._write(OTHER), self._write(KEY, replay=True))
         await self._create()

@@ -6,7 +6,16 @@ import pytest
 
 from crossfade.backfill.batch_put import EpochFencedError, Row, put_rows
 from crossfade.model.key import Key
-from crossfade.store.base import OK, BatchResult, Fence, PutResult, PutStatus, Record
+from crossfade.store.base import (
+    OK,
+    BatchResult,
+    Digest,
+    Fence,
+    PutResult,
+    PutStatus,
+    Record,
+    Together,
+)
 
 FENCE = Fence(7, 1)
 
@@ -19,7 +28,12 @@ class PickyStore:
         self.put_keys: list[Key] = []
         self.calls = 0
 
-    async def put_many(self, records: Sequence[tuple[Key, Record]], fence: Fence) -> BatchResult:
+    async def put_many(
+        self,
+        records: Sequence[tuple[Key, Record]],
+        fence: Fence,
+        digests: Sequence[Digest] | None = None,  # noqa: ARG002 - none here
+    ) -> BatchResult:
         """All or none."""
         assert fence == FENCE
         self.calls += 1
@@ -34,6 +48,14 @@ class PickyStore:
         raise NotImplementedError
 
     async def raise_token(self, key: Key, fence: Fence) -> PutResult:
+        """Not used here."""
+        raise NotImplementedError
+
+    async def put_together(self, records: Sequence[Together]) -> PutResult:
+        """Not used here."""
+        raise NotImplementedError
+
+    async def move_sequences(self) -> None:
         """Not used here."""
         raise NotImplementedError
 

@@ -112,13 +112,14 @@ async def test_a_quarantined_key_is_left_alone() -> None:
 async def test_what_is_in_the_way_may_go_away(result: PutResult, end: ConvergeEnd) -> None:
     """The key stays dirty without a lease, and the next attempt may succeed."""
     node = await _dirty_node()
-    node.world.faults[Side.NEW].puts.append(result)
+    node.world.faults[Side.NEW].puts.extend([result, result])
 
     found = await _converge(node)
 
     state = node.world.key(KEY)
     assert (found, state.dirty, state.lease, state.quarantine) == (end, True, None, None)
     assert node.events_of(ConvergeFailed) != []
+    node.world.faults[Side.NEW].puts.clear()
     assert await _converge(node) is ConvergeEnd.CLEAN
 
 
@@ -244,55 +245,12 @@ async def test_two_attempts_on_one_key_leave_it_agreed() -> None:
     assert_agreed(node.world)
 
 
-async def test_a_unique_value_of_a_clean_key_needs_a_person() -> None:
-    """Both records are as their authority wants them: nobody but a person can decide."""
-    node = await _dirty_node()
-    taken = PutResult(PutStatus.UNIQUE, "title is taken", other_key=OTHER)
-    node.world.faults[Side.NEW].puts.append(taken)
-
-    end = await _converge(node)
-
-    assert end is ConvergeEnd.QUARANTINED
-    assert "title is taken" in str(node.world.key(KEY).quarantine)
-
-
-async def test_a_unique_value_of_a_dirty_key_is_waited_for() -> None:
-    """The other key may be about to give the value up."""
-    node = await _dirty_node("fresh", KEY, OTHER)
-    taken = PutResult(PutStatus.UNIQUE, "title is taken", other_key=OTHER)
-    node.world.faults[Side.NEW].puts.append(taken)
-
-    end = await _converge(node)
-
-    assert end is ConvergeEnd.BLOCKED
-    await drain(node)
-    assert_agreed(node.world)
-
-
-async def test_a_unique_value_that_is_given_up_just_then_quarantines_nobody() -> None:
-    """The other key became clean after the put was refused: the refusal says nothing any more."""
-    node = await _dirty_node("fresh", KEY, OTHER)
-    taken = PutResult(PutStatus.UNIQUE, "title is taken", other_key=OTHER)
-    node.world.faults[Side.NEW].puts.append(taken)
-
-    async def give_up(name: str) -> None:
-        if name == "converge.put":
-            node.failpoint.pause = None
-            assert await _converge(node, OTHER) is ConvergeEnd.CLEAN
-
-    node.failpoint.pause = give_up
-    end = await _converge(node)
-
-    assert (end, node.world.key(KEY).quarantine) == (ConvergeEnd.BLOCKED, None)
-    assert await _converge(node) is ConvergeEnd.CLEAN
-
-
 async def test_what_stays_in_the_way_is_quarantined() -> None:
     """After so many blocked attempts the key no longer takes part in every round."""
     node = await _dirty_node()
     tries = node.convergence.options.refused_tries_max
     blocked = PutResult(PutStatus.FOREIGN_KEY, "no such customer")
-    node.world.faults[Side.NEW].puts.extend([blocked] * tries)
+    node.world.faults[Side.NEW].puts.extend([blocked] * 2 * tries)
 
     ends = [await _converge(node) for _ in range(tries)]
 
@@ -308,7 +266,7 @@ async def test_a_child_whose_parent_was_not_copied_yet_is_never_quarantined() ->
         lambda rows: rows.set_document("entities", "declared", [CUSTOMERS, "parents"])
     )
     blocked = PutResult(PutStatus.FOREIGN_KEY, "no such parent")
-    node.world.faults[Side.NEW].puts.extend([blocked] * 20)
+    node.world.faults[Side.NEW].puts.extend([blocked] * 40)
 
     ends = [await _converge(node) for _ in range(20)]
 
@@ -322,7 +280,7 @@ async def test_a_mirror_that_was_down_quarantines_nobody() -> None:
     node.convergence.options = ConvergenceOptions(hot_key_tries=100)
     down = [StoreFault.UNREACHABLE] * 20
     blocked = PutResult(PutStatus.FOREIGN_KEY, "a parent is missing")
-    node.world.faults[Side.NEW].puts.extend([*down, blocked])
+    node.world.faults[Side.NEW].puts.extend([*down, blocked, blocked])
 
     ends = [await _converge(node) for _ in range(21)]
 

@@ -87,8 +87,8 @@ def test_several_keys_are_leased_one_by_one() -> None:
     assert (_state(ledger).lease, _state(ledger, OTHER).lease) == (None, None)
 
 
-def test_an_intent_that_somebody_else_settled_leases_nothing() -> None:
-    """Whoever closed it has seen to its keys."""
+def test_an_intent_that_somebody_else_settled_makes_its_keys_dirty_again() -> None:
+    """This process was taken for dead: what it has written since, nobody has copied."""
     ledger = _ledger()
     opened = _open(ledger, KEY)
     ledger.apply(partial(close_intent, intent_id=opened.intent.id, at=1.5))
@@ -96,5 +96,6 @@ def test_an_intent_that_somebody_else_settled_leases_nothing() -> None:
 
     closed = _close(ledger, opened)
 
-    assert (closed.keys, closed.grant) == ((), None)
-    assert _state(ledger) == before
+    assert (closed.keys, closed.grant, closed.undisturbed) == ((KEY,), None, False)
+    assert (_state(ledger).dirty, _state(ledger).lease) == (True, None)
+    assert _state(ledger).seq > before.seq

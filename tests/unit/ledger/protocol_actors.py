@@ -9,7 +9,7 @@ from functools import partial
 
 from crossfade.errors import GateError, WritesHeldError
 from crossfade.ledger.transitions import chunks, intents, keys
-from crossfade.model.key import EVERY_KEY
+from crossfade.model.key import EVERY_KEY, RecordName
 from crossfade.model.stage import Stage
 from tests.unit.ledger.protocol_coordinator import coordinator
 from tests.unit.ledger.protocol_world import (
@@ -120,9 +120,7 @@ def _converger(world: World, number: int) -> Iterator[Step]:
         return
     after = world.copy()
     if actor.at == "idle":
-        owner = f"r{number}"
-        lease = partial(attribute(keys, "take_lease"), entity=ENTITY, key=KEY, owner=owner, at=0.0)
-        grant = after.run(lease)
+        grant = _lease(after, f"r{number}")
         if grant is None:
             return
         after.grant(grant.lease.token)
@@ -140,6 +138,16 @@ def _converger(world: World, number: int) -> Iterator[Step]:
         label, actor = f"releases{' CLEAN' if cleared else ''}", actor.idle()
     after.convergers = with_item(world.convergers, number, actor)
     yield f"r{number} {label}", after
+
+
+def _lease(world: World, owner: str) -> keys.LeaseGrant | None:
+    if not world.scenario.joins:
+        alone = partial(attribute(keys, "take_lease"), entity=ENTITY, key=KEY)
+        grant: keys.LeaseGrant | None = world.run(partial(alone, owner=owner, at=0.0))
+        return grant
+    joined = partial(attribute(keys, "take_leases"), names=[RecordName(ENTITY, KEY)])
+    grants = world.run(partial(joined, owner=owner, at=0.0))
+    return None if grants is None else grants[0]
 
 
 def _converger_put(world: World, actor: Actor) -> str:

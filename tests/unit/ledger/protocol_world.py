@@ -54,6 +54,8 @@ class Scenario:
     checks_epochs: bool = True
     waits_for_off_writes: bool = True
     puts_when_equal: bool = True
+    joins: bool = False
+    """Convergers lease the key with others that it is in the way of, dirty or not."""
 
 
 class Actor(NamedTuple):

@@ -39,6 +39,10 @@ SCENARIOS = {
     "from off by the barrier to the copy": FROM_OFF,
     "the same, stores that do not know epochs": replace(FROM_OFF, checks_epochs=False),
     "from off to the flip": replace(FROM_OFF, flips=True),
+    "a key that others lease with theirs": Scenario(leases=(2, 1), joins=True),
+    "the same, and chunks": replace(UNTOUCHED, leases=(1,), joins=True, chunk_runs=1),
+    "the same, and a flip": Scenario(leases=(1, 1), flips=True, joins=True),
+    "the same, and a node that dies": Scenario(leases=(1, 1), crashes=True, joins=True),
     "off is entered again": replace(FROM_OFF, reenters_off=True, writers=(), chunk_runs=2),
 }
 

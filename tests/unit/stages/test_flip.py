@@ -19,7 +19,7 @@ from crossfade.model.key import Key
 from crossfade.model.key_state import DirtyReason
 from crossfade.model.side import Side
 from crossfade.model.stage import Stage
-from crossfade.observability.events import FlipUndone
+from crossfade.observability.events import FlipUndone, SequencesNotMoved
 from crossfade.stages.options import StageOptions
 from crossfade.store.base import StoreEpoch
 from tests.builders import CUSTOMERS, DECISION, Node, make_node
@@ -300,6 +300,39 @@ async def test_a_store_of_another_ledger_does_not_hold_writers_for_ever(side: Si
 
     identity = node.ledger.identity
     await node.world.databases[side].adopt(StoreEpoch(identity.ledger_id, identity.incarnation, 0))
+    await _assert_in_service(node, Stage.SHADOW)
+
+
+async def test_the_new_authority_makes_ids_past_those_that_were_copied() -> None:
+    """Else its first create would meet an id that is taken; the mirror's are left alone."""
+    node = await _shadow()
+
+    await _flip(node)
+
+    assert node.world.stores[Side.NEW].sequences_past == OTHER
+    assert node.world.stores[Side.LEGACY].sequences_past is None
+
+
+@pytest.mark.parametrize("fault", [StoreFault.UNREACHABLE, StoreFault.HANG])
+async def test_sequences_that_cannot_be_moved_stop_the_way_forward(fault: StoreFault) -> None:
+    """Writers are let go, and nothing has changed."""
+    node = make_node((await _shadow()).world, stage_options=StageOptions(store_seconds_max=0.01))
+    node.world.faults[Side.NEW].sequences.append(fault)
+
+    with pytest.raises(MoveRefusedError):
+        await _flip(node)
+
+    await _assert_in_service(node, Stage.SHADOW)
+
+
+async def test_sequences_that_cannot_be_moved_do_not_stop_the_way_back() -> None:
+    """A missing right must never keep anybody on a side that has to be left; it is told."""
+    node = await start_live(values={KEY: "old"})
+    node.world.faults[Side.LEGACY].sequences.append(StoreFault.UNREACHABLE)
+
+    await _flip(node, Stage.SHADOW)
+
+    assert len(node.events_of(SequencesNotMoved)) == 1
     await _assert_in_service(node, Stage.SHADOW)
 
 

@@ -170,11 +170,22 @@ async def test_a_wrong_file_is_named(tmp_path: Path, url: str, message: str) -> 
 
 
 @pytest.mark.parametrize(
-    "url", ["postgresql://u:hunter2@h/db", "sqlite://", ":memory:", "sqlite:///:memory:", ":://"]
+    ("url", "message"),
+    [
+        ("sqlite://", "Write sqlite:///path/to/file"),
+        (":memory:", "Write sqlite:///path/to/file"),
+        ("sqlite:///:memory:", "Write sqlite:///path/to/file"),
+        (":://", "is of no engine that this release knows"),
+        ("oracle://u:hunter2@h/db", "is of no engine that this release knows"),
+        ("postgresql://u:hunter2@h", "names no database"),
+        ("postgresql+asyncpg://u:hunter2@h/db", "names a driver that is not used here"),
+    ],
 )
-def test_a_url_that_names_no_file_is_refused_without_its_password(url: str) -> None:
+def test_a_url_that_names_no_database_is_refused_without_its_password(
+    url: str, message: str
+) -> None:
     """Before anything is opened."""
-    with pytest.raises(ConfigurationError, match="Write sqlite:///path/to/file") as caught:
+    with pytest.raises(ConfigurationError, match=message) as caught:
         SqlDatabases("shop").at(url)
 
     assert "hunter2" not in str(caught.value)

@@ -67,7 +67,7 @@ async def _seen(
             continue
         if page is None:
             return seen
-        seen += page
+        seen += page.pairs
 
 
 @pytest.mark.parametrize("fraction", [1.0, NEARLY_ALL], ids=["whole", "sampled"])

@@ -137,7 +137,7 @@ def looking(project: Project) -> Iterator[Desk]:
 
     outline = outline_of(project.definition)
     reader = reader_from_url(project.config.ledger)
-    note(f"no node is running: read from {project.config.ledger_file}")
+    note(f"no node is running: read from {project.config.ledger_shown}")
     try:
         yield LedgerDesk(ledger_looks(Telling(reader, outline, read_from="ledger")))
     finally:
@@ -159,7 +159,7 @@ def working(project: Project) -> Iterator[Desk]:
     from crossfade.assembly import open_node  # noqa: PLC0415 - loads everything there is
     from crossfade.control.service import Service  # noqa: PLC0415
 
-    note(f"no node is running: this command opens {project.config.ledger_file} itself")
+    note(f"no node is running: this command opens {project.config.ledger_shown} itself")
     definition = project.definition
     with asyncio.Runner() as runner:
         node = runner.run(open_node(definition, project.config, serving=False))

@@ -32,7 +32,7 @@ def show_ledger(*, everywhere: Everywhere = EVERYWHERE) -> None:
         document = desk.look("ledger")
     lines = [
         f"ledger {document['ledger_id']}, incarnation {document['incarnation']}",
-        str(project.config.ledger_file),
+        project.config.ledger_shown,
     ]
     show(document, lines, json=everywhere.json)
 

@@ -52,8 +52,8 @@ async def _serve(project: Project, *, json: bool) -> ExitCode:
         loop.add_signal_handler(number, _end, ended, number)
     async with node_process(project.definition, project.config) as node:
         lines = [
-            f"{node.migration} is up: callers go to {node.gateway_url}",
-            f"control API on {node.control_url}, ledger {project.config.ledger_file}",
+            f"{node.migration} is up: {_callers(node.gateway_url)}",
+            f"control API on {node.control_url}, ledger {project.config.ledger_shown}",
             "Stop with Ctrl-C. See `crossfade status`.",
         ]
         show(document("up", **asdict(node)), lines, json=json)
@@ -63,6 +63,10 @@ async def _serve(project: Project, *, json: bool) -> ExitCode:
             loop.remove_signal_handler(number)
     note("stopped")
     return code
+
+
+def _callers(gateway_url: str) -> str:
+    return f"callers go to {gateway_url}" if gateway_url else "no gateway, it has no services"
 
 
 def _end(ended: "asyncio.Future[ExitCode]", number: signal.Signals) -> None:

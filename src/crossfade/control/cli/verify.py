@@ -18,16 +18,23 @@ from crossfade.control.cli.output import harmless, key_text, note, show, table
 from crossfade.control.cli.progress import Bar, follow
 from crossfade.control.exit_codes import ExitCode
 from crossfade.control.requests import EntitiesAsked, VerifyAsked
-from crossfade.errors import CrossfadeError
+from crossfade.errors import ConfigurationError, CrossfadeError
+from crossfade.model.verification_way import AskedWay
 
 KEYS_SHOWN_MAX = 10
 
 
-def verify(
+def verify(  # noqa: PLR0913 - one for each word of the command line
     *entities: Annotated[str, Parameter(help="Entities; else all of them.")],
     fraction: Annotated[
         float, Parameter(help="Share of the keys, such as 0.1; the same share is the same keys.")
     ] = 1.0,
+    exact: Annotated[
+        bool, Parameter(negative="", help="Read every record; else only what digests leave open.")
+    ] = False,
+    fast: Annotated[
+        bool, Parameter(negative="", help="Refuse to read every record where digests cannot tell.")
+    ] = False,
     stop: Annotated[bool, Parameter(negative="", help="End the one that is under way.")] = False,
     detach: Annotated[
         bool, Parameter(negative="", help="Do not wait; the running node goes on alone.")
@@ -36,6 +43,9 @@ def verify(
     everywhere: Everywhere = EVERYWHERE,
 ) -> ExitCode:
     """Compare the mapped fields of every key on both sides.
+
+    The databases add up digests of their rows where they can, and records are read only where the
+    sums differ; the verdict is the same as that of --exact, and says which way was taken.
 
     Ends with 6 where keys differ that were known to agree: an alarm, somebody writes behind our
     back. They become dirty and are copied again.
@@ -50,6 +60,7 @@ def verify(
         dry_run=deciding.dry_run,
         entities=entities,
         fraction=fraction,
+        way=_way(exact=exact, fast=fast),
     )
     with working(Project(everywhere)) as desk:
         if stop:
@@ -63,6 +74,14 @@ def verify(
         document = _followed(desk)
     show(document, _lines(document), json=everywhere.json)
     return _end(document)
+
+
+def _way(*, exact: bool, fast: bool) -> AskedWay:
+    if exact and fast:
+        raise ConfigurationError("--exact and --fast exclude each other. Give one of them.")
+    if exact:
+        return AskedWay.EXACT
+    return AskedWay.FAST if fast else AskedWay.BEST
 
 
 def _followed(desk: Desk) -> dict[str, Any]:
@@ -100,13 +119,14 @@ def _lines(document: dict[str, Any]) -> Iterator[str]:
         for one in document["entities"]
         if one["name"] in wanted and one["verdict"] is not None
     ]
-    head = ("entity", "verdict", "compared", "different", "lagging", "quarantined")
+    head = ("entity", "verdict", "way", "compared", "different", "lagging", "quarantined")
     yield from table(
         head,
         [
             (
                 name,
                 "passed" if verdict["passed"] else "not passed",
+                verdict["way"],
                 f"{verdict['compared']:,}",
                 verdict["different"],
                 verdict["lagging"],

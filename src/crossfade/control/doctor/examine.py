@@ -46,8 +46,8 @@ async def examine(
     """
     findings = _look_at_definition(definition)
     progress("services")
-    findings += await look_at_service(Side.LEGACY, definition.legacy)
-    findings += await look_at_service(Side.NEW, definition.new)
+    for side, service in ((Side.LEGACY, definition.legacy), (Side.NEW, definition.new)):
+        findings += [] if service is None else await look_at_service(side, service)
     databases = databases_of(definition.name)
     opened = Opened()
     try:
@@ -104,7 +104,7 @@ async def _look_at_ledger(config: Config, opened: Opened, *, apply: bool) -> lis
     if ledger is not None:
         return [*findings, ledger]
     state = "not there yet; `crossfade up` makes it" if seen is None else seen.ledger_id
-    findings.append(fine("ledger", f"{config.ledger_file}: {state}"))
+    findings.append(fine("ledger", f"{config.ledger_shown}: {state}"))
     for database in databases:
         findings += await look_at_owner(database, seen)
     return findings

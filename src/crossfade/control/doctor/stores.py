@@ -4,15 +4,24 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Protocol, runtime_checkable
 
 from crossfade.control.doctor.findings import Finding, fine, problem, warning
 from crossfade.errors import ConfigurationError, CrossfadeError
 from crossfade.migration import Migration
 from crossfade.model.entity import Entity
 from crossfade.model.side import Side
-from crossfade.model.store_description import SqlTable
 from crossfade.store.base import FencedDatabase, StoreEpoch
-from crossfade.store.from_url import Databases, OpenStore, database_of, open_store
+from crossfade.store.from_url import Databases, OpenStore, database_of, open_store, resolved
+from crossfade.store.unfenced import UnfencedDatabase
+
+
+@runtime_checkable
+class Doubtful(Protocol):
+    """A database that may say what to think about."""
+
+    async def doubts(self) -> tuple[str, ...]:
+        """What does not stand in the way, and may surprise."""
 
 
 @dataclass(slots=True)
@@ -55,20 +64,26 @@ async def _look_at_store(
 ) -> list[Finding]:
     name = entity.name
     what = f"{name} on {side}"
-    described = entity.store(side)
     try:
-        if not isinstance(described, SqlTable):
-            raise ConfigurationError("no store that this version knows. Use SqlTable(...).")
-        table = described.with_url(url_of)
-        store = await open_store(table, name, databases)
-        database = database_of(table, databases)
+        description = resolved(entity.store(side), url_of)
+        store = await open_store(description, name, databases)
+        database = database_of(description, databases, name)
     except CrossfadeError as error:
         return [problem(what, str(error), error.exit_code)]
     opened.stores.setdefault(name, {})[side] = store
     opened.databases[database.name] = database
+    if isinstance(database, UnfencedDatabase):
+        return _unfenced(what, side, database)
     columns = len(store.shape.columns)
     key = ", ".join(store.shape.key)
     findings = [fine(what, f"table {store.shape.table}, {columns} columns, key {key} is unique")]
+    if store.shape.open:
+        findings = [fine(what, f"documents {store.shape.table}, key {key}")]
+    findings += (
+        [warning(what, reason) for reason in await database.doubts()]
+        if isinstance(database, Doubtful)
+        else []
+    )
     if not store.ordered:
         findings.append(
             warning(what, f"keys {key} have no binary order here: chunks lock the whole entity")
@@ -85,9 +100,36 @@ async def _look_at_store(
     return findings
 
 
+def _unfenced(what: str, side: Side, database: UnfencedDatabase) -> list[Finding]:
+    """A store that cannot refuse a late copy: what that means, and what is missing."""
+    findings = [
+        warning(
+            what,
+            f"{database.name} cannot refuse a copy from the past: level L3, nobody writes a key "
+            f"for {database.answers_within_seconds:g} s after a copy without an answer",
+        )
+    ]
+    if not database.plain.enumerable:
+        whats = (
+            "nothing can be copied from there"
+            if side is Side.LEGACY
+            else (
+                "records that only it has are not found, and nothing can be swept from it once it "
+                "has authority"
+            )
+        )
+        report = problem if side is Side.LEGACY else warning
+        findings.append(
+            report(what, f"its keys cannot be listed: {whats}; give list=, or keys= of Functions")
+        )
+    return findings
+
+
 async def look_at_retired(database: FencedDatabase) -> list[Finding]:
     """After `retire` our two tables are gone; where they are left, `retire` was cut off."""
     what = f"tables in {database.name}"
+    if isinstance(database, UnfencedDatabase):
+        return []
     try:
         await database.epoch()
     except ConfigurationError:
@@ -100,6 +142,8 @@ async def look_at_retired(database: FencedDatabase) -> list[Finding]:
 async def look_at_fences(database: FencedDatabase, *, apply: bool) -> list[Finding]:
     """Whether our two tables are there; with `apply` they are made."""
     what = f"tables in {database.name}"
+    if isinstance(database, UnfencedDatabase):
+        return []
     try:
         await database.epoch()
     except ConfigurationError as error:
@@ -129,6 +173,8 @@ class LedgerSeen:
 async def look_at_owner(database: FencedDatabase, ledger: LedgerSeen | None) -> list[Finding]:
     """Whether a database obeys this ledger, and knows nothing that it does not."""
     what = f"ledger of {database.name}"
+    if isinstance(database, UnfencedDatabase):
+        return []
     try:
         epoch = await database.epoch()
         token = await database.highest_token() if epoch is not None else 0

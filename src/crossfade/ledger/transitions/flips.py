@@ -177,6 +177,7 @@ def _begin(
         epoch=state.epoch,
         reason=decision.reason,
         actor=decision.actor,
+        node=decision.node,
     )
     rows.set_migration(replace(state, flip=flip))
     return flip

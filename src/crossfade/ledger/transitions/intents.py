@@ -87,6 +87,17 @@ def open_intent(rows: Rows, request: WriteRequest, at: float) -> OpenedIntent:
     return OpenedIntent(intent, agreed, migration.decision, tuple(seqs))
 
 
+def note_written(rows: Rows, request: WriteRequest, at: float) -> OpenedIntent:
+    """Record a write in the very transaction that makes it: its keys are dirty once it commits.
+
+    For a ledger in the authority's database. No intent is left open: the write has certainly
+    happened where this row is seen, and certainly not where it is not. Raises as `open_intent`.
+    """
+    noted = open_intent(rows, request, at)
+    close_intent(rows, noted.intent.id, at)
+    return noted
+
+
 def bind_intent(rows: Rows, intent_id: int, key: Key, at: float) -> Intent | None:
     """The authority made the id of a create: the intent now has its key. None: it was settled.
 

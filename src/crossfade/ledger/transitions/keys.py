@@ -1,6 +1,6 @@
 """Leasing, clearing and marking keys (PROTOCOL.md `converge`)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from msgspec import structs
@@ -8,7 +8,7 @@ from msgspec import structs
 from crossfade.ledger.rows import Rows, RowsView
 from crossfade.model.chunk import opened_since
 from crossfade.model.coverage import covers
-from crossfade.model.key import Key
+from crossfade.model.key import Key, RecordName
 from crossfade.model.key_state import (
     NEEDS_OTHERS,
     DirtyReason,
@@ -20,6 +20,7 @@ from crossfade.model.key_state import (
     released,
     touched,
 )
+from crossfade.model.migration_state import FlipPhase
 from crossfade.model.plan import KeyStanding
 from crossfade.model.side import Side
 
@@ -75,6 +76,44 @@ def take_lease(rows: Rows, entity: str, key: Key, owner: str, at: float) -> Leas
     )
 
 
+def take_leases(
+    rows: Rows, names: Sequence[RecordName], owner: str, at: float
+) -> tuple[LeaseGrant, ...] | None:
+    """Begin to converge several keys at once, clean ones too: they are dirty from now on.
+
+    Each gets a token of its own and supersedes any other lease, as `take_lease` does; each is
+    cleared by its own rule 4. A quarantined key stays so until it is cleared. None: one of them
+    is held after a forced roll-back, or a flip has drained all keys already; nothing was changed.
+    """
+    flip = rows.migration().flip
+    if flip is not None and flip.phase is not FlipPhase.HOLDING:
+        return None
+    states = [rows.key(name.entity, name.key) for name in names]
+    held = [state.held_authority is not None or state.releasing for state in states]
+    held += [rows.entity(name.entity).held_authority is not None for name in names]
+    if any(held):
+        return None
+    migration = rows.migration()
+    grants = []
+    for name, state in zip(names, states, strict=True):
+        lease = Lease(owner, rows.next_sequence())
+        rows.set_key(leased(state, lease, at))
+        tries = state.tries + 1
+        grants.append(LeaseGrant(*name, lease, migration.epoch, migration.authority, tries))
+    return tuple(grants)
+
+
+def release_leases(rows: Rows, grants: Sequence[LeaseGrant]) -> tuple[bool, ...]:
+    """A fenced put of several keys succeeded: which of them are clean now (rule 4, each)."""
+    return tuple([release_lease(rows, grant) for grant in grants])
+
+
+def abandon_leases(rows: Rows, grants: Sequence[LeaseGrant]) -> None:
+    """The attempt on several keys certainly changed nothing."""
+    for grant in grants:
+        abandon_lease(rows, grant)
+
+
 def release_lease(rows: Rows, grant: LeaseGrant) -> bool:
     """A fenced put succeeded: clear the key if nothing has happened since (rule 4)."""
     before = rows.key(grant.entity, grant.key)
@@ -127,6 +166,15 @@ def retry_blocked_keys(rows: Rows, at: float) -> int:
         if not state.waived and (state.quarantine or "").startswith(NEEDS_OTHERS):
             count += mark_dirty(rows, state.entity, [state.key], DirtyReason.CHUNK, at)
     return count
+
+
+def retry_waiting_key(rows: Rows, name: RecordName, at: float) -> bool:
+    """What a quarantined key waits for has moved: it gets another chance, unless waived."""
+    state = rows.key(name.entity, name.key)
+    if state.waived or not (state.quarantine or "").startswith(NEEDS_OTHERS):
+        return False
+    mark_dirty(rows, name.entity, [name.key], DirtyReason.CONVERGE, at)
+    return True
 
 
 def waive_key(rows: Rows, entity: str, key: Key) -> bool:

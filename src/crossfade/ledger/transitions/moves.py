@@ -23,6 +23,8 @@ class Decision:
     """Wall-clock seconds, for the audit."""
     expected: int | None = None
     """Number of the decision that the actor saw; None does not ask."""
+    node: str = ""
+    """The process that carries it out, where several share the ledger."""
 
 
 def move_stage(rows: Rows, wanted: Stage, decision: Decision) -> MigrationState:

@@ -46,6 +46,8 @@ class Verdict:
     """The first alarms, for people."""
     columns: dict[str, int] = field(default_factory=dict)
     """In how many of the different records each column differs, by the mirror's names."""
+    way: str = "exact"
+    """How it was compared: `exact`, `checksums` or `digests`; all come to the same verdict."""
     must_cover: float = 0.0
     """Share of the keys that the next verification must compare to clear an alarm; 0: none."""
 

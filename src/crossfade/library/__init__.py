@@ -1,0 +1,1 @@
+"""crossfade inside a process: functions as operations, no HTTP needed."""

@@ -1,0 +1,107 @@
+"""MariaDB and MySQL for `doctor`: triggers, foreign keys, sequences, rights, how many rows."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+from crossfade.store.mariadb_catalogue import foreign_key_names, sequences_of
+from crossfade.store.mariadb_errors import ERRORS, denied
+from crossfade.store.sql_dialect import Cursor
+from crossfade.store.sql_survey import OURS, RIGHTS, LinkSurvey, TableSurvey
+
+COUNTED_ROWS_MAX = 50_000
+"""Rows that are rather counted than estimated."""
+
+_TRIES = {
+    "SELECT": "EXPLAIN SELECT * FROM {0} WHERE FALSE",
+    "INSERT": "EXPLAIN INSERT INTO {0} () VALUES ()",
+    "UPDATE": "EXPLAIN UPDATE {0} SET {1} = {1} WHERE FALSE",
+    "DELETE": "EXPLAIN DELETE FROM {0} WHERE FALSE",
+}
+"""Right to a statement that needs it and does nothing; INSERT alone is tried without a SELECT."""
+
+
+class MariaDbSurvey:
+    """Everything that is asked of one database."""
+
+    def __init__(self, quote: Callable[[str], str]) -> None:
+        self._quote = quote
+
+    def table(self, cursor: Cursor, table: str) -> TableSurvey:
+        """See `Surveying.survey`."""
+        cursor.execute(
+            "SELECT TRIGGER_NAME, EVENT_OBJECT_TABLE FROM information_schema.TRIGGERS"
+            " WHERE TRIGGER_SCHEMA = DATABASE() ORDER BY 1"
+        )
+        triggers = tuple(name for name, owner in cursor.fetchall() if owner == table)
+        links = {
+            columns: LinkSurvey(name, deferrable=False)
+            for name, columns in foreign_key_names(cursor, table).items()
+        }
+        sequences = tuple(sequence for _, sequence in sequences_of(cursor, table))
+        return TableSurvey(triggers, links, sequences)
+
+    def missing(self, cursor: Cursor, table: str) -> Iterator[str]:
+        """See `Surveying.missing_rights`."""
+        database, user = self._here(cursor)
+        lacks = [right for right in RIGHTS if not self._may(cursor, table, right)]
+        if lacks:
+            place = f"{self._quote(database)}.{self._quote(table)}"
+            yield f"GRANT {', '.join(lacks)} ON {place} TO {user};"
+
+    def grants(self, cursor: Cursor, tables: Sequence[str], role: str) -> Iterator[str]:
+        """See `Surveying.grants`."""
+        database, _ = self._here(cursor)
+        name, _, host = role.rpartition("@") if "@" in role else (role, "", "%")
+        to = f"TO {_text(name)}@{_text(host)};"
+        here = self._quote(database)
+        yield f"-- The user must exist: CREATE USER {_text(name)}@{_text(host)}, with its password."
+        for table in (*OURS, *tables):
+            yield f"GRANT {', '.join(RIGHTS)} ON {here}.{self._quote(table)} {to}"
+        for table in tables:
+            for _, sequence in sequences_of(cursor, table):
+                yield f"GRANT SELECT, INSERT ON {sequence} {to}"
+        yield "-- Only for `crossfade retire`, which drops our two tables:"
+        yield f"-- GRANT LOCK TABLES ON {here}.* {to}"
+        yield from (f"-- GRANT DROP ON {here}.{self._quote(one)} {to}" for one in OURS)
+
+    def rows(self, cursor: Cursor, table: str) -> int | None:
+        """See `Estimating.rows_estimate`."""
+        cursor.execute(
+            "SELECT TABLE_NAME, TABLE_ROWS FROM information_schema.TABLES"
+            " WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = %s",
+            (table,),
+        )
+        found = [int(rows or 0) for name, rows in cursor.fetchall() if name == table]
+        return found[0] if found and found[0] >= COUNTED_ROWS_MAX else None
+
+    def _may(self, cursor: Cursor, table: str, right: str) -> bool:
+        column = "token" if table == "crossfade_fence" else "epoch"
+        if table not in OURS:
+            column = self._first_column(cursor, table)
+        statement = _TRIES[right].format(self._quote(table), self._quote(column))
+        try:
+            cursor.execute(statement)
+            cursor.fetchall()
+        except ERRORS as error:
+            # Whatever else is wrong with the statement, the right was there.
+            return not denied(error)
+        return True
+
+    def _first_column(self, cursor: Cursor, table: str) -> str:
+        cursor.execute(
+            "SELECT TABLE_NAME, COLUMN_NAME FROM information_schema.COLUMNS"
+            " WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = %s ORDER BY ORDINAL_POSITION",
+            (table,),
+        )
+        return next((column for name, column in cursor.fetchall() if name == table), "")
+
+    def _here(self, cursor: Cursor) -> tuple[str, str]:
+        """The database, and the account that the connection is of, as a statement names it."""
+        cursor.execute("SELECT DATABASE(), CURRENT_USER()")
+        database, account = cursor.fetchone()
+        name, _, host = account.rpartition("@")
+        return database, f"{_text(name)}@{_text(host)}"
+
+
+def _text(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace("'", "''")
+    return f"'{escaped}'"

@@ -1,0 +1,1 @@
+"""Foreign keys and values that must be unique, on real engines."""
