@@ -20,8 +20,18 @@ from uuid import uuid4
 
 import psycopg
 import pymysql
-from sqlalchemy import BigInteger, Boolean, Column, DateTime, MetaData, Table, Text
-from sqlalchemy import create_engine, insert, select
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    MetaData,
+    Table,
+    Text,
+    create_engine,
+    insert,
+    select,
+)
 
 from bench.bulk_definition import to_new
 from crossfade.backfill.options import BackfillOptions

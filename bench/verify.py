@@ -64,10 +64,10 @@ _ROWS = (
     "FROM generate_series(1, {0}) n"
 )
 _DIFFERENCES = (
-    "UPDATE customers SET credit = -credit WHERE id = {0} / 5",
+    "UPDATE customers SET credit = -1 - credit WHERE id = {0} / 5",
     "UPDATE customers SET city = NULL WHERE id = {0} / 2 + 1",
     "DELETE FROM customers WHERE id = {0} - {0} / 10",
-    "UPDATE customers SET note = '' WHERE id = {0} - 1",
+    "UPDATE customers SET note = 'other' WHERE id = {0} - 1",
 )
 _MENDED = (
     "DELETE FROM customers WHERE id IN ({0} / 5, {0} / 2 + 1, {0} - 1)",

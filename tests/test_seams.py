@@ -43,6 +43,25 @@ ADAPTERS: dict[str, tuple[set[str], str]] = {
         {"concurrent.futures"},
         "a bounded number of threads, since the drivers block",
     ),
+    "src/crossfade/library/handed_comparer.py": ({"threading"}, "callers come from any thread"),
+    "src/crossfade/library/nesting.py": ({"threading"}, "which thread a call is made in"),
+    "src/crossfade/library/node_thread.py": (
+        {"concurrent.futures", "threading"},
+        "the one thread that keeps the node's event loop",
+    ),
+    "src/crossfade/library/running.py": (
+        {"concurrent.futures"},
+        "whoever starts and stops it is in another thread",
+    ),
+    "src/crossfade/library/shadow_tasks.py": ({"create_task"}, "tasks in the callers' own loops"),
+    "src/crossfade/library/shadow_threads.py": (
+        {"threading"},
+        "a bounded number of daemon threads: the other side may hang for ever",
+    ),
+    "src/crossfade/backfill/child.py": (
+        {"threading"},
+        "a process hears that its node is gone while a mapping runs",
+    ),
     "src/crossfade/demo/": (EVERYTHING, "stand-ins for services and users, which are not ours"),
     "src/crossfade/control/cli/running.py": ({"signal"}, "a command ends on SIGTERM"),
     "src/crossfade/control/cli/up.py": ({"signal", "add_signal_handler"}, "so does a node"),
@@ -58,6 +77,8 @@ QUEUES = {
 }  # fmt: skip
 
 BOUNDED_OTHERWISE: dict[str, str] = {
+    "src/crossfade/library/mailbox.py": "holds the two messages of one write",
+    "src/crossfade/library/shadow_threads.py": "holds no more than there are threads",
     "src/crossfade/demo/new_service.py": "holds a fixed number of connections",
     "src/crossfade/store/sql_connections.py": "holds a fixed number of connections",
     "src/crossfade/gateway/answer_body.py": "reading pauses when its bytes reach the bound",

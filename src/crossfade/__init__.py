@@ -2,6 +2,7 @@
 
 from crossfade.control.in_process import running
 from crossfade.migration import Migration, json, path, query
+from crossfade.model.batch_mapping import in_batches
 from crossfade.model.column_mapping import columns
 from crossfade.model.comparison import Compare
 from crossfade.model.service import HttpService
@@ -21,6 +22,7 @@ __all__ = [
     "RedisDocuments",
     "SqlTable",
     "columns",
+    "in_batches",
     "json",
     "path",
     "query",

@@ -51,6 +51,7 @@ from crossfade.stages.barrier import Barrier
 from crossfade.stages.epochs import Epochs
 from crossfade.stages.evidence import EvidenceGatherer
 from crossfade.stages.flip import Flipper
+from crossfade.stages.shared_pace import SharedPace
 from crossfade.stages.shared_work import SharedWork
 from crossfade.stages.stages import Stages
 from crossfade.stages.start import NodeStart
@@ -92,6 +93,7 @@ class Node:
     """None where the migration has no services: its operations are functions."""
     failures: Failures
     gatherer: EvidenceGatherer
+    shared_pace: SharedPace
     recent: RecentFailures
     upstreams: tuple[Upstream, ...]
     databases: Databases
@@ -122,7 +124,7 @@ class Node:
         """The workers of a ledger that several processes share: one of them runs them."""
         own, learn = self.reconciler.resolver.step, self.learn_shares
         shared = SharedWork(self.ledger.nodes, workers, own, learn, self.hooks, self.seams)
-        return {"shared work": shared.run}
+        return {"shared work": shared.run, "shared pace": self.shared_pace.run}
 
     async def stop(self) -> None:
         """Let answered writes converge for a moment, end the workers, give everything back."""
@@ -226,6 +228,7 @@ class _Moves:
     barrier: Barrier
     watch: StageWatch
     gatherer: EvidenceGatherer
+    shared_pace: SharedPace
 
 
 def _wire(migration: Migration, config: Config, opened: _Opened, *, dead_nodes: bool) -> Node:
@@ -253,6 +256,7 @@ def _wire(migration: Migration, config: Config, opened: _Opened, *, dead_nodes: 
         backfill=_backfill(migration, config, opened),
         verifier=Verifier(ledger, sides, hooks, seams, config.verification),
         stages=moves.stages, barrier=moves.barrier, watch=moves.watch, gatherer=moves.gatherer,
+        shared_pace=moves.shared_pace,
         app=_app(migration, config, opened, requests, services), recent=opened.recent,
         databases=opened.databases,
         upstreams=tuple(one.upstream for one in services.values()),
@@ -321,7 +325,9 @@ def _wire_moves(
         seams=seams, options=config.stages,
     )  # fmt: skip
     watch.share(ledger.nodes)
-    return _Moves(stages, barrier, watch, gatherer)
+    shared_pace = SharedPace(ledger, ledger.nodes, gatherer.pace, seams.clock)
+    gatherer.pace_of_others = shared_pace.of_others
+    return _Moves(stages, barrier, watch, gatherer, shared_pace)
 
 
 def _app(

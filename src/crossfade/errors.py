@@ -129,6 +129,10 @@ class NoDatabaseError(ConfigurationError, StoreUnreachableError):
     exit_code = 3
 
 
+class RightMissingError(ConfigurationError):
+    """The user of a database's URL may not do what is needed; the message names the right."""
+
+
 class StoreOutcomeUnknownError(StoreError):
     """The store may or may not have applied a put; only a put with a higher token settles it."""
 

@@ -15,11 +15,13 @@ from crossfade.execution.functions import CallSlot
 from crossfade.model.comparison import Compare
 from crossfade.model.definition_checks import (
     TEMPLATE_NAME,
+    checked_entity_name,
     checked_name,
     chosen_entity,
+    line_of,
     problems_of,
 )
-from crossfade.model.entity import Entity, Mapping, MappingOfMany, Writers
+from crossfade.model.entity import Entity, Mapping, Writers
 from crossfade.model.function_operation import FunctionOperation
 from crossfade.model.function_options import CallOptions, WriteOptions
 from crossfade.model.operation import (
@@ -116,8 +118,6 @@ class Migration:
         version: str = "1",
         writers: Literal["gateway", "others"] = "gateway",
         lossy: tuple[str, ...] = (),
-        to_new_many: MappingOfMany | None = None,
-        to_legacy_many: MappingOfMany | None = None,
     ) -> Entity:
         """Declare a kind of thing that both sides keep.
 
@@ -130,21 +130,13 @@ class Migration:
             version: change it when the mappings mean something else; asks for a new sweep.
             writers: "others" when somebody writes behind our back (guarantee level L4).
             lossy: columns that the mappings drop on purpose, as `legacy.Column`, `new.column`.
-            to_new_many: what `to_new` does, for a list of records at once; as many come back, in
-                the same order. The backfill takes it where it is given; where it raises, `to_new`
-                finds the bad rows.
-            to_legacy_many: the same for `to_legacy`.
 
         Raises:
             DefinitionError: the name is taken or cannot be used, or `writers` is unknown.
 
         """
-        if name in self.entities:
-            raise DefinitionError(f'the entity "{name}" is declared twice. Remove one.')
-        if writers not in tuple(Writers):
-            raise DefinitionError(f'writers= is "gateway" or "others", not "{writers}".')
         declared = Entity(
-            name=checked_name(name, "entity"),
+            name=checked_entity_name(name, self.entities, writers),
             legacy=legacy,
             new=new,
             to_new=to_new,
@@ -152,8 +144,6 @@ class Migration:
             version=version,
             writers=Writers(writers),
             lossy=lossy,
-            to_new_many=to_new_many,
-            to_legacy_many=to_legacy_many,
         )
         self.entities[name] = declared
         return declared
@@ -382,7 +372,7 @@ def load_migration(file: Path) -> Migration:
         raise type(error)(f"{file.name}: {error}") from error
     except (Exception, SystemExit) as error:
         raise ConfigurationError(
-            f"{file.name} raised {type(error).__name__}{_line_of(error, file)}: "
+            f"{file.name} raised {type(error).__name__}{line_of(error, str(file))}: "
             f"{' '.join(str(error).split())}. "
             "Mend the definition, then run `crossfade doctor`."
         ) from error
@@ -396,16 +386,3 @@ def load_migration(file: Path) -> Migration:
     migration.folder = file.resolve().parent
     migration.file = file.resolve()
     return migration
-
-
-def _line_of(error: BaseException, file: Path) -> str:
-    """Where in the file it happened, as ` in line N`, if it did."""
-    if isinstance(error, SyntaxError) and error.lineno is not None:
-        return f" in line {error.lineno}"
-    line = None
-    trace = error.__traceback__
-    while trace is not None:
-        if trace.tb_frame.f_code.co_filename == str(file):
-            line = trace.tb_lineno
-        trace = trace.tb_next
-    return f" in line {line}" if line is not None else ""

@@ -1,4 +1,4 @@
-"""Give a worker what the settings ask for: processes, and sources that may ask it to rest."""
+"""Give a worker what the settings ask for: processes, and brakes that may ask it to rest."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,11 +6,11 @@ from pathlib import Path
 from crossfade.backfill.options import BackfillOptions
 from crossfade.backfill.processes import BackfillProcesses, OpenSides
 from crossfade.backfill.worker import BackfillWorker
-from crossfade.convergence.throttle_sources import (
+from crossfade.convergence.brakes import (
+    Brake,
+    Brakes,
     FlagFile,
     QueryLimit,
-    ThrottleSource,
-    ThrottleSources,
 )
 from crossfade.errors import ConfigurationError
 from crossfade.seams.bundle import Seams
@@ -40,10 +40,10 @@ def equip(
     """
     options = worker.options
     databases: list[SqlDatabase] = []
-    sources = _sources(options, folder, url_of, databases)
-    if sources:
-        heeded = ThrottleSources(
-            sources,
+    brakes = _brakes(options, folder, url_of, databases)
+    if brakes:
+        heeded = Brakes(
+            brakes,
             seams.clock,
             poll_seconds=options.throttle_poll_seconds,
             answer_seconds_max=options.throttle_answer_seconds_max,
@@ -59,15 +59,15 @@ def equip(
     worker.use(BackfillProcesses(open_sides, options, seams.tasks))
 
 
-def _sources(
+def _brakes(
     options: BackfillOptions,
     folder: Path,
     url_of: Callable[[str], str],
     databases: list[SqlDatabase],
-) -> list[ThrottleSource]:
-    sources: list[ThrottleSource] = []
+) -> list[Brake]:
+    brakes: list[Brake] = []
     if options.throttle_file:
-        sources.append(FlagFile(folder / options.throttle_file))
+        brakes.append(FlagFile(folder / options.throttle_file))
     asked = (
         ("the replica's lag in seconds", "lag", options.lag_database, options.lag_query),
         ("the load", "load", options.load_database, options.load_query),
@@ -82,8 +82,8 @@ def _sources(
         if url:
             database = _database(url_of(url), options)
             databases.append(database)
-            sources.append(QueryLimit(words, database, query, limits[kind]))
-    return sources
+            brakes.append(QueryLimit(words, database, query, limits[kind]))
+    return brakes
 
 
 def _database(url: str, options: BackfillOptions) -> SqlDatabase:

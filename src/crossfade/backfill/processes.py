@@ -92,7 +92,7 @@ class BackfillProcesses:
                 process.kill()
                 raise ProcessLostError(
                     f"a process that copied {asked.entity} took longer than "
-                    f"{self._options.page_seconds_max:g} s and was ended. The page is copied again."
+                    f"{self._options.page_seconds_max:g} s and was ended. The page is run again."
                 ) from None
             except asyncio.CancelledError:
                 # It would go on with a page that nobody waits for.
@@ -226,7 +226,7 @@ class _Process:
                 waiting.set_exception(answer.error or _lost())
 
     def _fail_all(self, error: CrossfadeError) -> None:
-        """The stores could not be opened: nothing was put, so every page is certainly not begun."""
+        """The stores could not be opened: certainly no page was begun."""
         self.gone = True
         reason = StoreError(f"a process of the backfill cannot begin: {error}")
         for waiting in self._waiting.values():

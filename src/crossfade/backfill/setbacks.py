@@ -13,6 +13,7 @@ class Setbacks:
         self._current = ""
         self._failures: dict[str, int] = {}
         self._until: dict[str, float] = {}
+        self._reasons: dict[str, str] = {}
 
     def begin(self, entity: str) -> None:
         """The entity has its turn."""
@@ -22,10 +23,12 @@ class Setbacks:
         """The turn ended well."""
         self._failures.pop(self._current, None)
         self._until.pop(self._current, None)
+        self._reasons.pop(self._current, None)
         self._current = ""
 
-    def note(self) -> float:
+    def note(self, reason: str) -> float:
         """The turn failed, or what precedes one; how many seconds to leave it alone."""
+        self._reasons[self._current] = reason
         failures = self._failures.get(self._current, 0) + 1
         self._failures[self._current] = failures
         longest = self._options.retry_seconds * 2.0 ** min(failures - 1, 20)
@@ -33,6 +36,10 @@ class Setbacks:
         pause = min(longest, self._options.retry_seconds_max) * jitter
         self._until[self._current] = self._seams.clock.monotonic() + pause
         return pause
+
+    def reason(self, entity: str) -> str | None:
+        """Why the entity's last turn failed, or None."""
+        return self._reasons.get(entity)
 
     def waits(self, entity: str) -> bool:
         """Whether the entity should let others go first."""

@@ -10,11 +10,11 @@ from crossfade.backfill.progress import SweepProgress, progress_of
 from crossfade.backfill.setbacks import Setbacks
 from crossfade.backfill.sweep import EntitySweep
 from crossfade.convergence.backlog import Backlog
+from crossfade.convergence.brakes import Brakes
 from crossfade.convergence.pace import Pace
 from crossfade.convergence.rest import Rest
 from crossfade.convergence.sides import Sides, graph_of
 from crossfade.convergence.throttle import Throttle
-from crossfade.convergence.throttle_sources import ThrottleSources
 from crossfade.errors import GateError, StoreError
 from crossfade.ledger.base import Ledger
 from crossfade.ledger.transitions.sweeps import Sweep, SweepState, look_sweep, renew_sweep
@@ -55,7 +55,7 @@ class BackfillWorker:
         self._sweeps: dict[str, EntitySweep] = {}
         self._copiers: dict[str, ChunkCopier] = {}
         self._processes: BackfillProcesses | None = None
-        self._sources: ThrottleSources | None = None
+        self._brakes: Brakes | None = None
         self._asked: tuple[SqlDatabase, ...] = ()
         for name, stores in sides.entities.items():
             copier = ChunkCopier(ledger, stores, hooks, seams, self._throttle, node)
@@ -80,12 +80,12 @@ class BackfillWorker:
             if all(isinstance(store, SqlStore | AwaitedStore) for store in both):
                 self._copiers[name].processes = processes
 
-    def heed(self, sources: ThrottleSources, databases: Sequence[SqlDatabase]) -> None:
+    def heed(self, brakes: Brakes, databases: Sequence[SqlDatabase]) -> None:
         """Begin no chunk while one of these asks for rest; what is under way is finished.
 
         `databases`: those that are asked, closed with the worker.
         """
-        self._sources = sources
+        self._brakes = brakes
         self._asked = tuple(databases)
 
     async def close(self) -> None:
@@ -140,7 +140,10 @@ class BackfillWorker:
                 continue
             mine = self._current is not None and self._current.entity == name
             pace = self._pace.rows_per_second if mine else 0.0
-            waits_for = self._waits_for or self._throttle.reason if mine else "earlier entities"
+            if mine:
+                waits_for = self._waits_for or self._throttle.reason
+            else:
+                waits_for = self._setbacks.reason(name) or "earlier entities"
             shown.append(progress_of(sweep, pace, waits_for))
         return tuple(shown)
 
@@ -150,14 +153,14 @@ class BackfillWorker:
             busy = await self.step()
         except (StoreError, TimeoutError) as error:
             reason = str(error) or type(error).__name__
-            self._waits_for = f"a side failed: {reason}"
+            self._waits_for = shown = f"a side failed: {reason}"
         except Exception as error:  # noqa: BLE001 - told as an event, never the end of the worker
             reason = f"{type(error).__name__}: {error}"
-            self._waits_for = reason
+            self._waits_for = shown = reason
         else:
             return self._throttle.due_seconds if busy else self.options.idle_seconds
         self._hooks.emit(WorkerFailed("backfill", reason))
-        pause = self._setbacks.note()
+        pause = self._setbacks.note(shown)
         return 0.0 if self._is_another_wanted() else pause
 
     def _is_another_wanted(self) -> bool:
@@ -210,8 +213,8 @@ class BackfillWorker:
         self._current = wanted
 
     async def _wish_to_rest(self) -> str | None:
-        """Why a throttle's source wants no more chunks now, or None."""
-        return None if self._sources is None else await self._sources.reason()
+        """Why a brake wants no more chunks now, or None."""
+        return None if self._brakes is None else await self._brakes.reason()
 
     def _obstacle(self, sweep: Sweep) -> str | None:
         """Why nothing may be copied now, or None; a chunk that is open already is finished."""

@@ -268,6 +268,7 @@ class Observations:
             operations=tuple(self._operations.values()),
             groups=tuple(self._groups.values()),
             samples_max=self._options.samples_max,
+            stage=self._stage,
         )
         self._operations, self._groups = {}, {}
         return delta

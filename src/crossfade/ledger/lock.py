@@ -69,5 +69,5 @@ def _locked(ledger: Path, owner: list[str]) -> LockedError:
             who = "another node"
     return LockedError(
         f"{who} owns the ledger {ledger}: one node per SQLite ledger. "
-        "Stop that node first; a PostgreSQL ledger, for several nodes, comes later."
+        "Stop that node first, or keep the ledger in PostgreSQL, which several processes may open."
     )

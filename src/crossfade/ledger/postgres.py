@@ -139,9 +139,14 @@ class PostgresLedger:
             psycopg.Error: the user's connection fails.
 
         """
+        return self._reader.server_of(connection) == self.server
+
+    @property
+    def server(self) -> tuple[object, ...]:
+        """Which server, and which of its databases, holds the ledger; asked for once."""
         if self._server is None:
             self._server = self._reader.server()
-        return self._reader.server_of(connection) == self._server
+        return self._server
 
     async def close(self) -> None:
         """See `Ledger.close`; may be repeated."""

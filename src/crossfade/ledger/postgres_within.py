@@ -89,6 +89,16 @@ async def transact_within_async(
     return await _drive_async(ledger, connection, _transact(ledger, transition))
 
 
+async def lives_in_async(
+    ledger: PostgresLedger, connection: "psycopg.AsyncConnection[Any]"
+) -> bool:
+    """Whether a user's connection is to the ledger's database (`PostgresLedger.lives_in`)."""
+    queries = load_queries(ledger.schema)
+    async with psycopg.AsyncCursor(connection, row_factory=tuple_row) as cursor:
+        await cursor.execute(queries["place"])
+        return await cursor.fetchone() == ledger.server
+
+
 class _MissedError(Exception):
     """A row is needed that was not read yet."""
 

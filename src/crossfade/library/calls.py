@@ -12,6 +12,7 @@ from crossfade.library.call_answer import CallAnswer
 from crossfade.library.handed_comparer import HandedComparer
 from crossfade.library.node_thread import NodeThread
 from crossfade.library.reading import ReadParts, Reads
+from crossfade.library.within import Within
 from crossfade.library.writing import WriteParts, Writes
 from crossfade.model.function_operation import FunctionOperation
 
@@ -55,6 +56,7 @@ class Calls:
                 tasks=node.seams.tasks,
                 thread=thread,
                 key_types=key_types,
+                within=Within(node),
             )
         )
         self.read = self.reads.read

@@ -22,6 +22,7 @@ from crossfade.library.handed_comparer import HandedComparer
 from crossfade.library.mailbox import Done, Mailbox, TaskMailbox, ThreadMailbox
 from crossfade.library.nesting import inside_of, owned_side, shadow_side
 from crossfade.library.node_thread import NodeThread
+from crossfade.library.within import Within
 from crossfade.model.function_operation import FunctionOperation
 from crossfade.model.side import Side
 from crossfade.seams.tasks import Tasks
@@ -40,6 +41,7 @@ class WriteParts:
     tasks: Tasks
     thread: "NodeThread[Any]"
     key_types: Mapping[str, tuple[type, ...]]
+    within: Within
 
 
 class Writes:
@@ -47,6 +49,7 @@ class Writes:
 
     def __init__(self, parts: WriteParts) -> None:
         self._parts = parts
+        self._within = parts.within
         self._open: dict[Mailbox, None] = {}
 
     @property
@@ -69,6 +72,10 @@ class Writes:
         side = self._owner_side(call)
         if side is not None:
             return called.functions[side](*args, **kwargs)
+        if called.transaction is not None:
+            answer = self._within.write(call)
+            if answer is not None:
+                return answer.result()
         self._prepare(call)
         mailbox = ThreadMailbox(self._parts.thread.post)
         asking = Asking(call, mailbox.ask, self._parts.shadows)
@@ -86,6 +93,10 @@ class Writes:
         side = self._owner_side(call)
         if side is not None:
             return await called.functions[side](*args, **kwargs)
+        if called.transaction is not None:
+            answer = await self._within.write_async(call)
+            if answer is not None:
+                return answer.result()
         self._prepare(call)
         mailbox = TaskMailbox(self._parts.thread.post)
         loop = asyncio.get_running_loop()

@@ -4,7 +4,7 @@ import re
 from collections.abc import Container, Iterator, Mapping
 
 from crossfade.errors import DefinitionError
-from crossfade.model.entity import Entity
+from crossfade.model.entity import Entity, Writers
 from crossfade.model.operation import KeyPlace, Operation
 from crossfade.model.plan import OperationKind
 
@@ -20,6 +20,15 @@ def checked_name(name: str, what: str) -> str:
             "letters, digits, - or _, 63 at most."
         )
     return name
+
+
+def checked_entity_name(name: str, known: Container[str], writers: str) -> str:
+    """The name of one more entity; raises DefinitionError, also for unknown writers."""
+    if name in known:
+        raise DefinitionError(f'the entity "{name}" is declared twice. Remove one.')
+    if writers not in tuple(Writers):
+        raise DefinitionError(f'writers= is "gateway" or "others", not "{writers}".')
+    return checked_name(name, "entity")
 
 
 def chosen_entity(what: str, reads: Entity | None, writes: Entity | None) -> Entity:
@@ -63,3 +72,16 @@ def _problems_of_route(operation: Operation) -> Iterator[str]:
             f'"{name}" creates with an id that each side would make by itself: it can be copied, '
             "not replayed. Remove replay=True."
         )
+
+
+def line_of(error: BaseException, file: str) -> str:
+    """Where in the file it happened, as ` in line N`, if it did."""
+    if isinstance(error, SyntaxError) and error.lineno is not None:
+        return f" in line {error.lineno}"
+    line = None
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == file:
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return f" in line {line}" if line is not None else ""

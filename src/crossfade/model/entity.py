@@ -6,14 +6,11 @@ from enum import StrEnum
 from typing import Any
 
 from crossfade.errors import MappingError
+from crossfade.model.batch_mapping import BatchMapping
 from crossfade.model.side import Side
 
 Mapping = Callable[[dict[str, Any]], dict[str, Any]]
 """Record to record, a plain function: no clock, randomness, network or change of its input."""
-
-
-MappingOfMany = Callable[[list[dict[str, Any]]], list[dict[str, Any]]]
-"""The same for many records at once: as many come back, in the same order."""
 
 
 class Writers(StrEnum):
@@ -42,10 +39,6 @@ class Entity:
     lossy: tuple[str, ...] = ()
     """Columns that the mappings drop on purpose, as `legacy.Column` or `new.column`."""
 
-    to_new_many: MappingOfMany | None = None
-    """What `to_new` does, for a page of records at once; the backfill takes it where it is given."""
-    to_legacy_many: MappingOfMany | None = None
-
     def store(self, side: Side) -> object:
         """The description of one side's store."""
         return self.legacy if side is Side.LEGACY else self.new
@@ -55,21 +48,22 @@ class Entity:
     ) -> list[dict[str, Any]] | None:
         """The records as the other side should have them; None: map them one by one.
 
-        So it is where a mapping raises, or returns something else than as many records: the
-        single mapping then finds the bad ones.
+        So it is where the mapping raises, or returns something else than as many records: mapped
+        one by one, the bad ones are found.
         """
-        new = towards is Side.NEW
-        many = self.to_new_many if new else self.to_legacy_many
+        mapping = self.to_new if towards is Side.NEW else self.to_legacy
+        mapped: Any
         try:
-            if many is None:
-                mapped = list(map(self.to_new if new else self.to_legacy, records))
-            else:
+            if isinstance(mapping, BatchMapping):
                 # It gets a list of its own: what it does to that changes nothing here.
-                mapped = many(list(records))
-        except (Exception, SystemExit):  # noqa: BLE001 - told by the single mapping, row by row
+                mapped = mapping.many(list(records))
+            else:
+                mapped = list(map(mapping, records))
+        except (Exception, SystemExit):  # noqa: BLE001 - told where each is mapped by itself
             return None
-        good = isinstance(mapped, list) and len(mapped) == len(records)
-        return mapped if good and set(map(type, mapped)) <= {dict} else None
+        if not isinstance(mapped, list) or len(mapped) != len(records):
+            return None
+        return mapped if set(map(type, mapped)) <= {dict} else None
 
     def map_record(self, record: dict[str, Any] | None, towards: Side) -> dict[str, Any] | None:
         """The record as the other side should have it; None (no record) stays None.

@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 
 from crossfade.model.json_difference import Difference
+from crossfade.model.stage import Stage
 
 
 class MismatchKind(StrEnum):
@@ -113,6 +114,8 @@ class ObservationDelta:
     operations: tuple[ObservedOperation, ...]
     groups: tuple[MismatchGroup, ...]
     samples_max: int
+    stage: Stage | None = None
+    """The stage that it was found in, as far as the process that found it knew."""
 
     def __bool__(self) -> bool:
         """Whether there is anything to keep."""

@@ -67,6 +67,8 @@ class EvidenceGatherer:
         self.serving = True
         """Whether this node carries out requests; one that works for a command is soon gone."""
         self.pace = Pace(seams.clock, lambda: convergence.cleaned)
+        self.pace_of_others: Callable[[RowsQueries], float] = lambda _: 0.0
+        """Keys a second that other processes of the ledger converge; set by the assembly."""
 
     async def health(self) -> SidesHealth:
         """Which services and databases do not answer now; never raises for one that is down."""
@@ -106,7 +108,9 @@ class EvidenceGatherer:
             node_alive=probed.node_alive,
             unreachable=probed.unreachable,
             unprepared=probed.unprepared,
-            keys_converged_per_second=probed.keys_converged_per_second,
+            keys_converged_per_second=(
+                probed.keys_converged_per_second + self.pace_of_others(rows)
+            ),
             entities=tuple(self._entity(rows, name, now) for name in self._sides.entities),
             operations=self._observed(rows),
             barrier_passed=migration.barrier_passed,

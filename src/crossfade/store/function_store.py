@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from inspect import isawaitable, iscoroutinefunction
 from typing import Any
@@ -32,6 +32,8 @@ class FunctionRecords:
         self._functions = description
         self._seconds = description.answers_within_seconds
         self._threads: ThreadPoolExecutor | None = None
+        self._running: dict[Key, Future[Any]] = {}
+        """Puts on threads, by key: one that was given up goes on, and may write late."""
 
     @property
     def name(self) -> str:
@@ -123,12 +125,14 @@ class FunctionRecords:
             reason = "the key is not of the functions' key"
             return OK if record is None else PutResult(PutStatus.REFUSED, reason)
         if record is None:
-            call = partial(self._call, self._functions.delete, _given(key))
+            function = partial(self._functions.delete, _given(key))
         else:
-            call = partial(self._call, self._functions.put, _given(key), dict(record))
+            function = partial(self._functions.put, _given(key), dict(record))
+        if key in self._running:
+            raise StoreUnreachableError(f"{self.name}: an earlier call for the key still runs.")
         try:
             async with asyncio.timeout(self._seconds):
-                await call()
+                await self._call(function, key=key)
         except self._functions.refused as error:
             reason = f"the function refuses the record ({type(error).__name__})"
             return PutResult(PutStatus.REFUSED, reason)
@@ -160,15 +164,20 @@ class FunctionRecords:
         except Exception as error:
             raise StoreError(f"{self.name} raised {type(error).__name__}. Mend it.") from error
 
-    async def _call(self, function: Callable[..., Any], *arguments: object) -> Any:  # noqa: ANN401 - what users return
+    async def _call(
+        self, function: Callable[..., Any], *arguments: object, key: Key | None = None
+    ) -> Any:  # noqa: ANN401 - what users return
         """Await it, or run it on a thread; one that waits for a thread is not begun late."""
-        if iscoroutinefunction(function):
+        if iscoroutinefunction(getattr(function, "func", function)):
             return await function(*arguments)
         if self._threads is None:
             self._threads = ThreadPoolExecutor(
                 THREADS_MAX, thread_name_prefix="crossfade-functions"
             )
         future = self._threads.submit(function, *arguments)
+        if key is not None:
+            self._running[key] = future
+            future.add_done_callback(lambda _: self._running.pop(key, None))
         result = await asyncio.wrap_future(future)
         # A callable object may be async without being a coroutine function.
         return await result if isawaitable(result) else result

@@ -205,7 +205,7 @@ def _definition(cursor: Cursor, table: str) -> str:
     The views of the catalogue show CHECKs and what a foreign key does only to whoever may do
     nearly everything with the table.
     """
-    quoted = table.replace("`", "``")
+    quoted = table.replace("`", "``").replace("%", "%%")
     cursor.execute(f"SHOW CREATE TABLE `{quoted}`")
     written: str = cursor.fetchone()[1]
     return _NAME_OR_TEXT.sub(lambda found: found[0] if found[0][0] == "`" else "''", written)

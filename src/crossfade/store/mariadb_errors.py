@@ -9,6 +9,7 @@ from crossfade.errors import (
     ConfigurationError,
     CrossfadeError,
     NoDatabaseError,
+    RightMissingError,
     StoreError,
     StoreUnreachableError,
 )
@@ -218,12 +219,12 @@ def _denied(error: Exception, code: int, database: str) -> ConfigurationError | 
     found = _COMMAND_DENIED.fullmatch(_text(error)) or _COLUMN_DENIED.fullmatch(_text(error))
     if found is not None:
         right, place = found[1].strip(), found[2]
-        return ConfigurationError(
+        return RightMissingError(
             f"the user of the database {database} may not {right} on {place}. "
             f"Run GRANT {right} ON {place} TO that user."
         )
     if code in {1142, 1143, 1227, 1370}:
-        return ConfigurationError(
+        return RightMissingError(
             f"the user of the database {database} lacks a privilege. Run `crossfade doctor`."
         )
     return None

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from crossfade.store.mariadb_catalogue import foreign_key_names, sequences_of
 from crossfade.store.mariadb_errors import ERRORS, denied
 from crossfade.store.sql_dialect import Cursor
-from crossfade.store.sql_survey import OURS, RIGHTS, LinkSurvey, TableSurvey
+from crossfade.store.sql_survey import OURS, OWN_RIGHTS, RIGHTS, LinkSurvey, TableSurvey
 
 COUNTED_ROWS_MAX = 50_000
 """Rows that are rather counted than estimated."""
@@ -42,26 +42,30 @@ class MariaDbSurvey:
     def missing(self, cursor: Cursor, table: str) -> Iterator[str]:
         """See `Surveying.missing_rights`."""
         database, user = self._here(cursor)
-        lacks = [right for right in RIGHTS if not self._may(cursor, table, right)]
+        rights = OWN_RIGHTS if table in OURS else RIGHTS
+        lacks = [right for right in rights if not self._may(cursor, table, right)]
         if lacks:
-            place = f"{self._quote(database)}.{self._quote(table)}"
+            place = f"{self._shown(database)}.{self._shown(table)}"
             yield f"GRANT {', '.join(lacks)} ON {place} TO {user};"
 
     def grants(self, cursor: Cursor, tables: Sequence[str], role: str) -> Iterator[str]:
         """See `Surveying.grants`."""
         database, _ = self._here(cursor)
         name, _, host = role.rpartition("@") if "@" in role else (role, "", "%")
-        to = f"TO {_text(name)}@{_text(host)};"
-        here = self._quote(database)
-        yield f"-- The user must exist: CREATE USER {_text(name)}@{_text(host)}, with its password."
-        for table in (*OURS, *tables):
-            yield f"GRANT {', '.join(RIGHTS)} ON {here}.{self._quote(table)} {to}"
+        account = f"{_text(name)}@{_text(host)}"
+        to = f"TO {account};"
+        here = self._shown(database)
+        yield f"-- The user must exist: CREATE USER {account}, with its password."
+        for table in OURS:
+            yield f"GRANT {', '.join(OWN_RIGHTS)} ON {here}.{self._shown(table)} {to}"
+        for table in tables:
+            yield f"GRANT {', '.join(RIGHTS)} ON {here}.{self._shown(table)} {to}"
         for table in tables:
             for _, sequence in sequences_of(cursor, table):
                 yield f"GRANT SELECT, INSERT ON {sequence} {to}"
         yield "-- Only for `crossfade retire`, which drops our two tables:"
         yield f"-- GRANT LOCK TABLES ON {here}.* {to}"
-        yield from (f"-- GRANT DROP ON {here}.{self._quote(one)} {to}" for one in OURS)
+        yield from (f"-- GRANT DELETE, DROP ON {here}.{self._shown(one)} {to}" for one in OURS)
 
     def rows(self, cursor: Cursor, table: str) -> int | None:
         """See `Estimating.rows_estimate`."""
@@ -72,6 +76,10 @@ class MariaDbSurvey:
         )
         found = [int(rows or 0) for name, rows in cursor.fetchall() if name == table]
         return found[0] if found and found[0] >= COUNTED_ROWS_MAX else None
+
+    def _shown(self, name: str) -> str:
+        """A name as it is typed; the driver wants its percent signs twice."""
+        return self._quote(name).replace("%%", "%")
 
     def _may(self, cursor: Cursor, table: str, right: str) -> bool:
         column = "token" if table == "crossfade_fence" else "epoch"

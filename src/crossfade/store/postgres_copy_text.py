@@ -6,6 +6,7 @@ they are. Whatever is not listed here goes through the column's own `to_raw`, va
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from operator import methodcaller
@@ -17,7 +18,6 @@ from crossfade.store.sql_dialect import CannotHoldError, ColumnFacts
 
 NULL = r"\N"
 
-_Texts = Sequence[str | None]
 _Fast = Callable[[ColumnFacts, Sequence[Any], set[type]], Iterable[str] | None]
 
 _NO_VALUE = type(None)
@@ -27,8 +27,19 @@ _ARRAYS = ArrayDumper(list)
 _TRUE_OR_FALSE = {True: "t", False: "f"}
 
 
-def column_texts(column: ColumnFacts, values: Sequence[Any]) -> tuple[_Texts, bool]:
-    """The values as text, None for NULL; and whether it may hold what must be escaped.
+@dataclass(frozen=True, slots=True)
+class ColumnTexts:
+    """One column's values as text."""
+
+    texts: Sequence[str | None]
+    """None for NULL."""
+    nulls: int
+    may_escape: bool
+    """Whether it may hold what must be escaped."""
+
+
+def column_texts(column: ColumnFacts, values: Sequence[Any]) -> ColumnTexts:
+    """The values as text.
 
     Raises:
         CannotHoldError: the column cannot hold one of them exactly.
@@ -46,34 +57,35 @@ def column_texts(column: ColumnFacts, values: Sequence[Any]) -> tuple[_Texts, bo
     texts = fast(column, present, types) if fast is not None else None
     if texts is None:
         texts = [_text(raw) for raw in _raws(column, present)]
+    may_escape = base not in _NEVER_ESCAPED
     if has_nulls:
         given = iter(texts)
-        texts_or_none = [None if value is None else next(given) for value in values]
-        return texts_or_none, base not in _NEVER_ESCAPED
-    return (texts if isinstance(texts, list | tuple) else list(texts)), base not in _NEVER_ESCAPED
+        shown = [None if value is None else next(given) for value in values]
+        return ColumnTexts(shown, len(values) - len(present), may_escape)
+    return ColumnTexts(texts if isinstance(texts, list | tuple) else list(texts), 0, may_escape)
 
 
-def as_block(columns: Sequence[tuple[_Texts, bool]]) -> bytes:
+def as_block(columns: Sequence[ColumnTexts]) -> bytes:
     """Lines of COPY's text form, in UTF-8.
 
     Raises:
         CannotHoldError: NUL, or a lone surrogate.
 
     """
-    rows = len(columns[0][0])
-    nulls = [sum(text is None for text in texts) for texts, _ in columns]
-    block = _joined(
-        [_shown(texts) if null else texts for null, (texts, _) in zip(nulls, columns, strict=True)]
-    )
+    rows = len(columns[0].texts)
+    block = _joined([_shown(one.texts) if one.nulls else one.texts for one in columns])
     plain = (
         block.count("\t") == rows * (len(columns) - 1)
         and block.count("\n") == rows
-        and block.count("\\") == sum(nulls)
+        and block.count("\\") == sum(one.nulls for one in columns)
         and "\r" not in block
     )
     if not plain:
         block = _joined(
-            [_shown(list(map(_escaped, texts)) if may else texts) for texts, may in columns]
+            [
+                _shown([_escaped(text) for text in one.texts] if one.may_escape else one.texts)
+                for one in columns
+            ]
         )
     if "\0" in block:
         raise CannotHoldError("text cannot hold NUL here")
@@ -88,7 +100,7 @@ def _joined(columns: Sequence[Sequence[Any]]) -> str:
     return "\n".join([*map("\t".join, zip(*columns, strict=True)), ""])
 
 
-def _shown(texts: _Texts) -> Sequence[str]:
+def _shown(texts: Sequence[str | None]) -> Sequence[str]:
     return [NULL if text is None else text for text in texts]
 
 

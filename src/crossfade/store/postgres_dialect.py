@@ -229,7 +229,10 @@ def _place_of(url: str) -> dict[str, Any]:
         place = dict(conninfo_to_dict(f"postgresql://{rest}"))
     except psycopg.Error:
         # Its words may repeat the password.
-        place = {}
+        raise ConfigurationError(
+            f"{without_secrets(url)!r} is no URL that PostgreSQL reads. Write special characters "
+            f"as %20: postgresql://user:password@host:5432/database."
+        ) from None
     if not place.get("dbname"):
         raise ConfigurationError(
             f"{without_secrets(url)!r} names no database. "

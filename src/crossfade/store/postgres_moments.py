@@ -13,7 +13,8 @@ from crossfade.store.sql_dialect import CannotHoldError
 MICROSECONDS_DIGITS = 6
 
 _INFINITE = frozenset({"infinity", "-infinity"})
-_DATE = r"\d{4,7}-\d\d-\d\d"
+_DATE = r"(?!0000-)\d{4,7}-(?!00)\d\d-(?!00)\d\d"
+"""No year, month or day is zero: MariaDB has such dates."""
 _CLOCK = r"\d\d:\d\d:\d\d(\.\d{1,6})?"
 _FAR_DATE = re.compile(rf"{_DATE}( BC)?", re.ASCII)
 _FAR_TIMESTAMP = re.compile(rf"{_DATE} {_CLOCK}( BC)?", re.ASCII)

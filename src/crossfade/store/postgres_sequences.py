@@ -62,9 +62,11 @@ def move_past(cursor: Cursor, address: Address, preparer: IdentifierPreparer) ->
         furthest = cursor.fetchone()[0]
         if furthest is None:
             continue
-        cursor.execute(f"SELECT last_value, is_called FROM {quote(sequence.schema)}.{quote(sequence.name)}")  # noqa: S608 - the same
+        name = f"{quote(sequence.schema)}.{quote(sequence.name)}"
+        cursor.execute(f"SELECT last_value, is_called FROM {name}")  # noqa: S608 - the same
         last, is_called = cursor.fetchone()
         following = last + step if is_called else last
         behind = following <= furthest if rising else following >= furthest
         if behind:
-            cursor.execute("SELECT pg_catalog.setval(%s::oid::regclass, %s)", (sequence.oid, furthest))
+            given = (sequence.oid, furthest)
+            cursor.execute("SELECT pg_catalog.setval(%s::oid::regclass, %s)", given)

@@ -7,7 +7,7 @@ from sqlalchemy.sql.compiler import IdentifierPreparer
 from crossfade.store.postgres_catalogue import Address
 from crossfade.store.postgres_sequences import sequences_of
 from crossfade.store.sql_dialect import Cursor
-from crossfade.store.sql_survey import OURS, RIGHTS, LinkSurvey, TableSurvey
+from crossfade.store.sql_survey import OURS, OWN_RIGHTS, RIGHTS, LinkSurvey, TableSurvey
 
 COUNTED_PAGES_MAX = 1000
 """Pages of a table that are rather counted than estimated: 8 MB."""
@@ -31,7 +31,7 @@ WHERE NOT pg_catalog.has_table_privilege(%s::oid, r)
 """
 
 _SEQUENCE_RIGHTS = """
-SELECT r FROM unnest(ARRAY['SELECT', 'USAGE', 'UPDATE']) AS r
+SELECT r FROM unnest(ARRAY['SELECT', 'UPDATE']) AS r
 WHERE NOT pg_catalog.has_sequence_privilege(%s::oid, r)
 """
 
@@ -54,7 +54,7 @@ class PostgresSurvey:
     """Everything that is asked of one database."""
 
     def __init__(self, preparer: IdentifierPreparer) -> None:
-        self._quote = preparer.quote_identifier
+        self._quoted = preparer.quote_identifier
 
     def table(self, cursor: Cursor, address: Address) -> TableSurvey:
         """See `Surveying.survey`."""
@@ -77,7 +77,8 @@ class PostgresSurvey:
         """See `Surveying.missing_rights`."""
         cursor.execute(_HERE)
         role = self._quote(cursor.fetchone()[2])
-        cursor.execute(_TABLE_RIGHTS, (list(RIGHTS), address.oid))
+        rights = OWN_RIGHTS if address.table in OURS else RIGHTS
+        cursor.execute(_TABLE_RIGHTS, (list(rights), address.oid))
         lacks = [right for (right,) in cursor.fetchall()]
         if lacks:
             yield f"GRANT {', '.join(lacks)} ON TABLE {self._table(address)} TO {role};"
@@ -98,13 +99,14 @@ class PostgresSurvey:
         for one in sorted({schema, *(table.schema for table in tables)} - {None}):
             yield f"GRANT USAGE ON SCHEMA {self._quote(one)} {to}"
         ours = [f"{self._quote(schema)}.{name}" for name in OURS] if schema else list(OURS)
-        every = ", ".join(RIGHTS)
-        for name in (*ours, *(self._table(table) for table in tables)):
-            yield f"GRANT {every} ON TABLE {name} {to}"
+        for name in ours:
+            yield f"GRANT {', '.join(OWN_RIGHTS)} ON TABLE {name} {to}"
+        for table in tables:
+            yield f"GRANT {', '.join(RIGHTS)} ON TABLE {self._table(table)} {to}"
         for table in tables:
             for one in sequences_of(cursor, table):
                 name = f"{self._quote(one.schema)}.{self._quote(one.name)}"
-                yield f"GRANT USAGE, SELECT, UPDATE ON SEQUENCE {name} {to}"
+                yield f"GRANT SELECT, UPDATE ON SEQUENCE {name} {to}"
         yield "-- Only for `crossfade retire`, which drops our two tables:"
         yield from (f"-- ALTER TABLE {name} OWNER {to}" for name in ours)
 
@@ -116,6 +118,10 @@ class PostgresSurvey:
             return None
         rows, pages, pages_now = found
         return int(rows / pages * pages_now)
+
+    def _quote(self, name: str) -> str:
+        """A name as it is typed; the driver wants its percent signs twice."""
+        return self._quoted(name).replace("%%", "%")
 
     def _table(self, address: Address) -> str:
         return f"{self._quote(address.schema)}.{self._quote(address.table)}"

@@ -6,6 +6,8 @@ changed in between is seen.
 """
 
 _STANDING = """
+-- Before Redis 7 a script that asks the server something may only write after saying this.
+if redis.replicate_commands then redis.replicate_commands() end
 local function higher(a, b) return #a > #b or (#a == #b and a > b) end
 local function standing(state)
   local row = redis.call('HMGET', state,

@@ -6,14 +6,12 @@ where nothing differs, one transaction. A batch that does not suit goes the ordi
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Protocol
 
 from crossfade.model.key import Key
 from crossfade.store.base import OK, BatchResult, Digest, Fence, PutStatus, Record
 from crossfade.store.sql_binding import RecordBinder, RowShape
 from crossfade.store.sql_connections import Work
-from crossfade.store.sql_database import SqlDatabase
 from crossfade.store.sql_dialect import (
     ColumnFacts,
     Cursor,
@@ -23,7 +21,6 @@ from crossfade.store.sql_dialect import (
     ViolationError,
 )
 from crossfade.store.sql_fence import SqlFence
-from crossfade.store.sql_reading import SqlReading
 from crossfade.store.sql_tables import NOT_UNIQUE, StoreTable
 
 ROWS_MIN = 50
@@ -132,7 +129,7 @@ class SqlBulk:
         if shape.children or set(map(len, each)) != {names} or len(set(keys)) != len(keys):
             return None
         try:
-            values = list(map(shape.given, each))
+            values = [[one[name] for one in each] for name in shape.names]
             named = [[one[name] for one in each] for name in shape.named_identity]
         except KeyError:
             return None
@@ -140,8 +137,7 @@ class SqlBulk:
         identity = list(zip(*keys, strict=True))
         if not self._same(shape, named, identity):
             return None
-        columns = [*identity, *(zip(*values, strict=True) if shape.names else ())]
-        return BulkRows(shape, keys, columns, digests, fence.token)
+        return BulkRows(shape, keys, [*identity, *values], digests, fence.token)
 
     def _check_keys(self, keys: Sequence[Key]) -> None:
         """Look at every key, unless their types tell that the columns take all of them."""
@@ -194,20 +190,3 @@ def _plain_types(column: ColumnFacts) -> frozenset[type]:
 def refused(reason: str) -> ViolationError:
     """The error that rolls a put back with a reason of our own."""
     return ViolationError(Violation(PutStatus.REFUSED, reason))
-
-
-def sql_bulk(
-    database: SqlDatabase, reading: SqlReading, binder: RecordBinder, entity: str
-) -> SqlBulk | None:
-    """The bulk way of a store; None where its engine has none, as SQLite, which has no trips."""
-    table = reading.main.table
-    engine = database.dialect.compiler.name
-    if engine != "postgresql":
-        return None
-    # The driver is an extra, loaded only by a definition that names its engine.
-    from crossfade.store.postgres_bulk import PostgresBulk  # noqa: PLC0415
-
-    referred = partial(database.points.renamed_by, reading.main)
-    names = (database.fences.migration, entity)
-    bulk = PostgresBulk(database.dialect, table, names, referred)
-    return SqlBulk(table, binder, database.fences, bulk)

@@ -2,7 +2,7 @@
 
 from typing import TypeVar
 
-from crossfade.errors import ConfigurationError, StoreError
+from crossfade.errors import ConfigurationError, RightMissingError, StoreError
 from crossfade.store.base import PutStatus, StoreEpoch
 from crossfade.store.dialects import dialect_of
 from crossfade.store.sql_connections import SqlConnections, Work
@@ -90,6 +90,8 @@ class SqlDatabase:
         """Whether the tables are there: making what is there may need a right that nobody has."""
         try:
             await self.connections.read(self.fences.look)
+        except RightMissingError:
+            raise
         except ConfigurationError:
             return False
         return True

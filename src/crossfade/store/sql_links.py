@@ -8,6 +8,9 @@ from crossfade.model.key import Key, RecordName
 from crossfade.model.store_description import SqlTable
 from crossfade.store.sql_dialect import Cursor, Raw, SqlDialect, TableFacts
 
+Address = tuple[str | None, str]
+"""Schema, if a statement must name it, and table."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pointing:
@@ -29,6 +32,8 @@ class _Known:
     """Group and table."""
     entities: Mapping[tuple[str, str], str] = field(default_factory=dict)
     """Group and table to the entity."""
+    addresses: Mapping[str, Address] = field(default_factory=dict)
+    """Of those tables, and of the ones that they point to."""
     pointing: dict[str, tuple[Pointing, ...]] = field(default_factory=dict)
     """Of tables that were asked for."""
 
@@ -62,6 +67,7 @@ class SchemaLinks:
     def read(self, cursor: Cursor, dialect: SqlDialect) -> None:
         """Read the foreign keys of every table that was described and is not known yet."""
         tables, entities = dict(self._known.tables), dict(self._known.entities)
+        addresses = dict(self._known.addresses)
         existing: Mapping[str, bool] | None = None
         for (group, entity), description in list(self._described.items()):
             for one in (description, *(description.children or {}).values()):
@@ -75,7 +81,13 @@ class SchemaLinks:
                 owner = one.parent_columns or one.key_columns or facts.primary_key
                 tables[group, one.table] = _linked(facts, owner, existing)
                 entities[group, one.table] = entity
-        self._known = _Known(tables, entities)
+                addresses[one.table] = (facts.schema, facts.table or facts.name)
+        for linked in tables.values() if existing is not None else ():
+            for reference in linked.references:
+                if reference.table not in addresses:
+                    address = _address_of(cursor, dialect, reference.table, existing or {})
+                    addresses[reference.table] = address
+        self._known = _Known(tables, entities, addresses)
 
     def of(self, entity: str, group: str) -> EntityLinks:
         """The tables of one entity."""
@@ -86,6 +98,10 @@ class SchemaLinks:
             if its_group == group and known.entities[its_group, name] == entity
         ]
         return EntityLinks(entity, f"{self._place} {group}", tuple(tables))
+
+    def address(self, table: str) -> Address:
+        """Where a table is that was described, or that one of those points to."""
+        return self._known.addresses.get(table, (None, table))
 
     def table(self, name: str) -> LinkedTable | None:
         """One table."""
@@ -125,6 +141,17 @@ class SchemaLinks:
     def parents_first(self, entities: Sequence[str], group: str) -> tuple[str, ...]:
         """The entities in the order in which their rows may be inserted."""
         return entity_graph(entities, [self.of(entity, group) for entity in entities]).order
+
+
+def _address_of(
+    cursor: Cursor, dialect: SqlDialect, table: str, existing: Mapping[str, bool]
+) -> Address:
+    """Where a table is that no entity has; outside of what we see it is `database.table`."""
+    if existing.get(table) is False:
+        facts = dialect.table_facts(cursor, table)
+        return facts.schema, facts.table or facts.name
+    schema, dot, name = table.partition(".")
+    return (schema, name) if dot else (None, table)
 
 
 def _linked(

@@ -158,13 +158,13 @@ class RowsThatPoint:
         return statement
 
     def _make_there(self, table: str, columns: tuple[str, ...]) -> Statement:
-        core = _core(table, columns)
+        core = self._core(table, columns)
         parameters = [f"v{index}" for index in range(len(columns))]
         statement = select(literal_column("1")).select_from(core).where(_equal(core, columns))
         return compiled(statement.limit(1), parameters, self._dialect)
 
     def _make_lock(self, table: str, columns: tuple[str, ...]) -> Statement:
-        core = _core(table, columns)
+        core = self._core(table, columns)
         parameters = [f"v{index}" for index in range(len(columns))]
         statement = select(*core.c).where(_equal(core, columns)).with_for_update()
         return compiled(statement, parameters, self._dialect)
@@ -172,8 +172,8 @@ class RowsThatPoint:
     def _make_pointing(self, one: Pointing, names: tuple[str, ...]) -> Statement:
         """The keys of the records that point to rows which have these values."""
         reference = one.reference
-        child = _core(one.table, (*one.owner, *reference.columns)).alias("pointing")
-        there = _core(reference.table, (*names, *reference.referred)).alias("there")
+        child = self._core(one.table, (*one.owner, *reference.columns)).alias("pointing")
+        there = self._core(reference.table, (*names, *reference.referred)).alias("there")
         pairs = zip(reference.columns, reference.referred, strict=True)
         joined = and_(*(child.c[mine] == there.c[theirs] for mine, theirs in pairs))
         parameters = [f"v{index}" for index in range(len(names))]
@@ -190,18 +190,17 @@ class RowsThatPoint:
         )
         return compiled(statement, [*parameters, "rows"], self._dialect)
 
+    def _core(self, table: str, columns: Sequence[str]) -> Table:
+        schema, name = self._schema.address(table)
+        return Table(
+            quoted_name(name, quote=True),
+            MetaData(schema=None if schema is None else quoted_name(schema, quote=True)),
+            *(Column(quoted_name(one, quote=True), NullType()) for one in dict.fromkeys(columns)),
+        )
+
 
 def _getter(names: Sequence[str], wanted: Sequence[str]) -> Callable[[Row], Row]:
     return row_getter([names.index(name) for name in wanted])
-
-
-def _core(table: str, columns: Sequence[str]) -> Table:
-    names = dict.fromkeys(columns)
-    return Table(
-        quoted_name(table, quote=True),
-        MetaData(),
-        *(Column(quoted_name(name, quote=True), NullType()) for name in names),
-    )
 
 
 def _equal(table: Table, columns: Sequence[str]) -> ColumnElement[bool]:

@@ -8,7 +8,8 @@ from crossfade.model.entity_graph import EntityLinks
 from crossfade.model.key import Key, KeyRange
 from crossfade.store.base import BatchResult, Digest, Fence, PutResult, PutStatus, Record, Together
 from crossfade.store.sql_binding import BoundBatch, RecordBinder, key_text
-from crossfade.store.sql_bulk import NotInBulkError, SqlBulk, sql_bulk
+from crossfade.store.sql_bulk import NotInBulkError, SqlBulk
+from crossfade.store.sql_bulk_engines import sql_bulk
 from crossfade.store.sql_conflict import other_key
 from crossfade.store.sql_connections import Work
 from crossfade.store.sql_database import SqlDatabase

@@ -14,6 +14,9 @@ from crossfade.store.sql_tables import StoreTable
 RIGHTS = ("SELECT", "INSERT", "UPDATE", "DELETE")
 """What we do with the rows of a table: each side is the mirror at some time."""
 
+OWN_RIGHTS = ("SELECT", "INSERT", "UPDATE")
+"""What we do with our own two tables, until they are dropped."""
+
 OURS = ("crossfade_epoch", "crossfade_fence")
 """Our own two tables."""
 

@@ -7,7 +7,14 @@ from crossfade.store.digests import RangeSum
 from crossfade.verification.options import VerificationOptions
 from crossfade.verification.record_pages import Page, RecordPages, read_pairs, record_pages
 from crossfade.verification.sampler import Sampler
-from crossfade.verification.sum_walk import DigestSide, SumPair, SumWalk, both, key_digests
+from crossfade.verification.sum_walk import (
+    DigestSide,
+    SumPair,
+    SumWalk,
+    at_once,
+    both,
+    key_digests,
+)
 
 PARTS_MAX = 1_000_000
 """Parts of one range; more than any has."""
@@ -38,20 +45,18 @@ class ChecksumPages:
         self._ranges: list[SumPair] = []
         """Those that differ and were not cut into parts yet."""
         self._parts: list[KeyRange] = []
-        self._wholes: list[RecordPages] = []
-        """All records of parts in which much differs."""
+        self._whole: RecordPages | None = None
+        """All records of a part in which much differs."""
 
     async def next_page(self) -> Page | None:
         """See `RecordPages`."""
-        if self._wholes:
-            page = await self._wholes[-1].next_page()
+        if self._whole is not None:
+            page = await self._whole.next_page()
             if page is None:
-                self._wholes.pop()
+                self._whole = None
             return page or Page()
         if self._parts:
-            page = await self._of_parts(self._parts[:PARTS_AT_ONCE])
-            del self._parts[:PARTS_AT_ONCE]
-            return page
+            return await self._of_parts(self._parts[:PARTS_AT_ONCE])
         if self._ranges:
             pairs = await self._cut(self._ranges)
             # Keys that came or went since the range was added up are in no part of its sum.
@@ -82,8 +87,16 @@ class ChecksumPages:
         length = max(1, span * self._options.part_rows // max(rows, self._options.part_rows))
         authority, mirror = self._authority, self._mirror
         ours, theirs = await both(
-            authority.rows.even_sums(authority.digest, ranges, length),
-            mirror.rows.even_sums(mirror.digest, ranges, length),
+            at_once(
+                lambda some: authority.rows.even_sums(authority.digest, some, length),
+                ranges,
+                self._options.sums_at_once,
+            ),
+            at_once(
+                lambda some: mirror.rows.even_sums(mirror.digest, some, length),
+                ranges,
+                self._options.sums_at_once,
+            ),
         )
         mine = {one.range: one for one in ours}
         others = {one.range: one for one in theirs}
@@ -108,22 +121,25 @@ class ChecksumPages:
             key_digests(self._mirror, parts, rows_max),
         )
         different: list[Key] = []
-        wholes: list[RecordPages] = []
-        equal = seen = 0
+        whole: RecordPages | None = None
+        equal = seen = done = 0
         stores = (self._authority.store, self._mirror.store)
         for part, mine, others in zip(parts, ours, theirs, strict=True):
+            done += 1
             keys = sorted(mine.keys() | others.keys())
             unlike = [key for key in keys if mine.get(key) != others.get(key)]
             full = max(len(mine), len(others)) >= rows_max
             if full or len(unlike) > self._options.read_keys_max:
                 options = self._options
-                wholes.append(record_pages(*stores, part, options.page_rows, self._sampler))
-                continue
+                whole = record_pages(*stores, part, options.page_rows, self._sampler)
+                # The parts behind it wait, so that keys come in order.
+                break
             equal += len(keys) - len(unlike)
             seen += len(keys)
             different += unlike
         pairs = await read_pairs(*stores, different, self._sampler)
-        self._wholes = wholes[::-1]
+        self._whole = whole
+        del self._parts[:done]
         return Page(pairs, equal=equal, seen=seen)
 
 

@@ -23,6 +23,8 @@ class VerificationOptions:
     """Rows of which a database makes one sum of digests, in one statement."""
     sum_rows_min: int = 1_000
     """The same after statements that took too long, each of which halves it."""
+    sums_at_once: int = 2
+    """Statements that a side runs at the same time to add up its rows."""
     part_rows: int = 1_000
     """Rows whose digests are read one by one where the sums of both sides differ."""
     read_keys_max: int = 50

@@ -1,7 +1,7 @@
 """Sums of digests over one range of keys after another, made by both databases at once."""
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -14,7 +14,7 @@ First = TypeVar("First")
 Second = TypeVar("Second")
 
 RANGES_AT_ONCE = 4
-"""Ranges that a side adds up before it waits for the other."""
+"""Ranges that a statement after another adds up before one side waits for the other."""
 CROWDED = 4
 """A range of whole numbers with this many times the usual rows is asked for again by parts."""
 
@@ -65,6 +65,7 @@ class SumWalk:
         self._end = range_.upper
         self._rows = options.sum_rows
         self._rows_min = options.sum_rows_min
+        self._calls = options.sums_at_once
         self._bounds: tuple[int, int] | None = None
         """The authority's first and last key, where they are whole numbers; the keys in between
         are cut into parts of equal length, which needs no look at them."""
@@ -113,10 +114,18 @@ class SumWalk:
         rows_max = CROWDED * self._rows if spread else None
         authority, mirror = self._authority, self._mirror
         ours, theirs = await both(
-            authority.rows.sums(authority.digest, ranges, rows_max),
-            mirror.rows.sums(mirror.digest, ranges, rows_max),
+            at_once(
+                lambda some: authority.rows.sums(authority.digest, some, rows_max),
+                ranges,
+                self._calls,
+            ),
+            at_once(
+                lambda some: mirror.rows.sums(mirror.digest, some, rows_max), ranges, self._calls
+            ),
         )
-        pairs = [SumPair(one, other) for one, other in zip(ours, theirs, strict=True)]
+        by_range = {one.range: one for one in theirs}
+        ours.sort(key=lambda one: ranges.index(one.range))
+        pairs = [SumPair(one, by_range[one.range]) for one in ours]
         if rows_max is not None:
             crowded = [place for place, one in enumerate(ours) if one.rows >= rows_max]
             if crowded:
@@ -135,7 +144,7 @@ class SumWalk:
         lower = left.lower
         reached = lowest - 1 if lower is None else max(lowest - 1, int(lower[0]))
         parts: list[KeyRange] = []
-        while len(parts) < RANGES_AT_ONCE:
+        while len(parts) < RANGES_AT_ONCE * self._calls:
             reached += self._length
             if reached >= highest:
                 if lower is None or int(lower[0]) < highest:
@@ -176,6 +185,24 @@ async def key_digests(
 ) -> list[dict[Key, Digest]]:
     """The digests of the rows of each range, at most so many."""
     return [dict(one) for one in await side.rows.digests(side.digest, ranges, rows_max)]
+
+
+async def at_once(
+    ask: Callable[[Sequence[KeyRange]], Awaitable[Sequence[RangeSum]]],
+    ranges: Sequence[KeyRange],
+    calls: int,
+) -> list[RangeSum]:
+    """The sums of ranges, asked for by several calls at the same time; raises when all ended."""
+    shares = [ranges[number::calls] for number in range(calls)]
+    found = await asyncio.gather(
+        *(ask(share) for share in shares if share), return_exceptions=True
+    )
+    sums: list[RangeSum] = []
+    for one in found:
+        if isinstance(one, BaseException):
+            raise one
+        sums += one
+    return sums
 
 
 async def both(first: Awaitable[First], second: Awaitable[Second]) -> tuple[First, Second]:

@@ -99,7 +99,9 @@ class VouchedPages:
         self._vouching = None
         if sum(map(self._differs, pairs)) >= DISTRUSTED_FROM:
             # Digests were kept for a mapping that gave something else: they prove nothing.
-            vouched, pairs = [], []
+            self._unproved = [Unproved(one.range, None) for one in reversed(self._sums)]
+            self._sums = []
+            return Page()
         found = set(map(id, vouched))
         self._open = [one for one in reversed(self._sums) if id(one) not in found]
         equal = sum(one.authority.rows for one in vouched) - len(pairs)

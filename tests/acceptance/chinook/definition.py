@@ -56,6 +56,7 @@ def _migration(name: str, legs: list[Leg]) -> Migration:
             new=_sql_table(NEW, leg.new),
             to_new=leg.to_new,
             to_legacy=leg.to_legacy,
+            lossy=leg.lossy,
         )
     return migration
 

@@ -38,6 +38,7 @@ class Leg:
     new: Table
     to_new: Mapping
     to_legacy: Mapping
+    lossy: tuple[str, ...] = ()
 
 
 def _table(name: str, *key: str, **children: tuple[str, str, str]) -> Table:
@@ -127,7 +128,9 @@ def second_legs() -> list[Leg]:
         table = "Media Type" if entity == "media_type" else last
         both = renamed(mine)
         leg = _leg(entity, table, first, mine, (both.to_first, both.to_second))
-        legs.append(Leg(entity, leg.new, leg.legacy, leg.to_new, leg.to_legacy))
+        # PostgreSQL computes this column by itself.
+        lossy = ("legacy.is_long",) if entity == "track" else ()
+        legs.append(Leg(entity, leg.new, leg.legacy, leg.to_new, leg.to_legacy, lossy))
     legs.append(
         Leg(
             "employee",

@@ -82,10 +82,8 @@ def last_employee_from_staff(record: Record) -> Record:
 
 def staff_from_last_employee(record: Record) -> Record:
     """The way back."""
-    return staff_from_employee(record) | {
-        "born_on": _date_of(record["BirthDate"]),
-        "hired_on": _date_of(record["HireDate"]),
-    }
+    texts = {name: moment_text(record[name]) for name in ("BirthDate", "HireDate")}
+    return staff_from_employee(record | texts)
 
 
 def with_lines(parent: Renamed, lines: Renamed, first: str, second: str) -> tuple[Convert, Convert]:
@@ -126,7 +124,3 @@ def _midnight_text(day: date | None) -> str | None:
 
 def _midnight(day: date | None) -> datetime | None:
     return None if day is None else datetime(day.year, day.month, day.day)  # noqa: DTZ001 - as the column is
-
-
-def _date_of(value: datetime | None) -> date | None:
-    return None if value is None else value.date()

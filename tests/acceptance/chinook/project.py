@@ -17,6 +17,17 @@ from tests.acceptance.chinook.writes import Told, read_log
 
 ROOT = Path(__file__).parents[3]
 SECONDS_MAX = 45.0
+REFUSED_BY_A_GATE = 5
+
+DEFINITION = """
+import os
+
+from tests.acceptance.chinook.definition import declare_operations, {function}
+
+migration = {function}()
+declare_operations(migration, os.environ["CHINOOK_LEGACY"], os.environ["CHINOOK_NEW"])
+"""
+"""As the program has it: gates look at the operations, too."""
 
 SETTINGS = """
 ledger = "{ledger}"
@@ -80,9 +91,7 @@ class Project:
         self.legacy, self.new, ledger = urls
         folder.mkdir()
         function = "first_migration" if leg == 1 else "second_migration"
-        (folder / "migration.py").write_text(
-            f"from tests.acceptance.chinook.definition import {function}\n\nmigration = {function}()\n"
-        )
+        (folder / "migration.py").write_text(DEFINITION.format(function=function))
         (folder / "crossfade.toml").write_text(SETTINGS.format(ledger=ledger))
         self.environment = {
             **{name: value for name, value in os.environ.items() if "CROSSFADE" not in name},
@@ -130,21 +139,27 @@ class Project:
             time.sleep(0.1)
         self.took.append((what, round(time.monotonic() - began, 2)))
 
-    def wait_for_gates(self, stage: str) -> None:
-        """Wait until nothing is in the way of a stage."""
-        self.wait(f"gates of {stage}", lambda: self.run("plan", stage).code == 0)
+    def promote(self, stage: str) -> None:
+        """Move forward as soon as every gate is open."""
+        refused = ""
+
+        def moved() -> bool:
+            nonlocal refused
+            ended = self.run("stage", "promote", stage)
+            refused = ended.err
+            assert ended.code in (0, REFUSED_BY_A_GATE), (ended, self.evidence())
+            return ended.code == 0
+
+        try:
+            self.wait(f"{stage}", moved)
+        except AssertionError as error:
+            raise AssertionError(refused, self.run("plan", stage).out) from error
 
     def wait_until_settled(self) -> None:
         """Wait until nothing is dirty, open or quarantined."""
 
-        def settled() -> bool:
-            status = self.look("status")
-            return not any(
-                one["dirty"] or one["quarantined"] or one["creates_without_id"]
-                for one in status["entities"]
-            ) and not (status["open_intents"])
-
-        self.wait("settled", settled)
+        counted = ("dirty", "open_intents", "quarantined", "unbound_creates")
+        self.wait("settled", lambda: not any(self.look("status")["totals"][one] for one in counted))
 
     # Processes.
 

@@ -195,7 +195,10 @@ class Traffic:
 
     def _look(self) -> None:
         """A record of its own must be as the writer was told that it is."""
-        entity = self._chance.choice([one for one in self._operations if one != CONTESTED])
+        entity = self._chance.choice(list(self._operations))
+        if entity == CONTESTED:
+            self._find(entity, (self._chance.choice(self._state.shared[entity]),))
+            return
         key = self._state.own(entity)
         if key is None:
             return

@@ -65,6 +65,7 @@ FULL_MIGRATION = MigrationState(
         epoch=9,
         reason="new is down",
         actor="anna",
+        node="node-7",
     ),
     holds=(Hold("freeze", "stock-taking"), Hold("hot", "busy", ORDER, ("de", 17))),
     retired=True,

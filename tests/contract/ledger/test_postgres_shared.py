@@ -281,6 +281,19 @@ async def test_a_ledger_made_for_nothing_is_removed_again(postgres_url: str) -> 
     assert not ledger_exists(postgres_url)
 
 
+async def test_processes_that_start_together_find_one_ledger(postgres_url: str) -> None:
+    """Each looks, finds none, and waits for the one that makes it; then it sees what was made."""
+    for attempt in range(3):
+        url = f"{postgres_url}?schema=together_{attempt}"
+        ledgers = await asyncio.gather(
+            *(asyncio.to_thread(ledger_from_url, url, SystemClock(), SeededRandomness(number))
+              for number in range(4))
+        )  # fmt: skip
+        assert len({ledger.identity.ledger_id for ledger in ledgers}) == 1
+        for ledger in ledgers:
+            await ledger.close()
+
+
 async def test_the_ledger_has_a_schema_of_its_own(postgres_url: str) -> None:
     """`?schema=` names it; it is made where it is missing, and read by name."""
     url = f'{postgres_url}?schema=cross"fade'

@@ -13,6 +13,7 @@ from crossfade.errors import (
     WritesHeldError,
 )
 from crossfade.ledger.postgres_within import (
+    lives_in_async,
     look_within,
     look_within_async,
     transact_within,
@@ -57,6 +58,7 @@ async def test_a_write_without_replay_leaves_a_dirty_key_and_no_intent(postgres_
     """Nobody has to settle anything; several writes of one transaction count one by one."""
     async with opened(postgres_url, "a") as (ledger,):
         async with await psycopg.AsyncConnection.connect(postgres_url) as user:
+            assert await lives_in_async(ledger, user)
             await look_within_async(ledger, user)
             first = await transact_within_async(ledger, user, WRITTEN)
             second = await transact_within_async(ledger, user, WRITTEN)

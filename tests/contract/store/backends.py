@@ -165,7 +165,14 @@ DOCUMENTS = frozenset({"constraints", "child rows", "scalars only"})
 """What tables have and documents have not: values that must be unique and foreign keys; children
 that are rows with the parent's key in them; columns that hold no list and no mapping."""
 
-LACKS: dict[str, frozenset[str]] = {"redis": DOCUMENTS, "mongodb": DOCUMENTS}
+DIGESTS = frozenset({"digests"})
+"""What a database must compute by itself."""
+
+LACKS: dict[str, frozenset[str]] = {
+    "memory": DIGESTS,
+    "redis": DOCUMENTS | DIGESTS,
+    "mongodb": DOCUMENTS | DIGESTS,
+}
 """Engine to the traits that it lacks: tests that ask for one (`asks`) are not selected for it."""
 
 

@@ -1,9 +1,6 @@
 """A batch put in bulk and one put row by row leave equal tables, on real servers."""
 
 import uuid
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
@@ -12,15 +9,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from crossfade.model.key import Key
-from crossfade.model.store_description import SqlTable
-from crossfade.store import sql_bulk
-from crossfade.store.base import BatchResult, Fence, PutStatus, Record
-from crossfade.store.sql import SqlStore
-from tests.contract.store.postgres_stores import opened_store, run
+from crossfade.model.key import EVERY_KEY, Key
+from crossfade.store.base import Fence, PutStatus, Record
+from tests.contract.store.bulk_ways import opened_as, records_of, ways
+from tests.contract.store.postgres_stores import FENCE, run
 
-FENCE = Fence(token=5, epoch=1)
-ROWS = 120
+ROWS = 80
 BERN = timezone(timedelta(hours=1))
 
 EVERY_TYPE = """
@@ -34,7 +28,22 @@ CREATE TABLE "Hostile ""t%%s\\ t" (
 )""".replace("%%", "%")
 TABLE = 'Hostile "t%s\\ t'
 
-NAUGHTY = ("", "\\", "\\N", "\\.", "\t", "\n", "\r\n", "a\\tb", "'", '"', "%s", "\x01", "😀", " x ")
+NAUGHTY = (
+    "",
+    "\\",
+    "\\N",
+    "\\.",
+    "\t",
+    "\n",
+    "\r\n",
+    "a\\tb",
+    "'",
+    '"',
+    "%s",
+    "\x01",
+    "😀",
+    " x ",
+)
 
 _TEXT = st.sampled_from(NAUGHTY) | st.text(
     st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8
@@ -52,7 +61,9 @@ _VALUES: dict[str, st.SearchStrategy[Any]] = {
     "raw": st.binary(max_size=8),
     "tags": st.lists(st.none() | _TEXT, max_size=3),
     "numbers": st.just([[1, 2], [3, 4]]),
-    "doc": st.dictionaries(_TEXT.filter(lambda text: "\x00" not in text), st.integers(), max_size=2),
+    "doc": st.dictionaries(
+        _TEXT.filter(lambda text: "\x00" not in text), st.integers(), max_size=2
+    ),
     "plain": st.lists(st.booleans(), max_size=3),
     "at": st.datetimes(timezones=st.sampled_from([UTC, BERN]), min_value=datetime(2, 1, 1)),  # noqa: DTZ001
     "local": st.datetimes(),
@@ -68,90 +79,28 @@ _VALUES: dict[str, st.SearchStrategy[Any]] = {
 _RECORD = st.fixed_dictionaries({name: st.none() | one for name, one in _VALUES.items()})
 
 
-@dataclass
-class Ways:
-    """The same table in one database, put into in two ways."""
-
-    store: SqlStore
-    url: str
-
-    async def bulk(self, records: Sequence[tuple[Key, Record]], fence: Fence = FENCE) -> BatchResult:
-        """Put in bulk; fails where the batch silently goes the ordinary way."""
-        went: list[int] = []
-        ordinary = self.store._putting.put  # noqa: SLF001 - to see which way is taken
-
-        def seen(*arguments: Any) -> BatchResult:  # noqa: ANN401 - passed on
-            went.append(1)
-            return ordinary(*arguments)
-
-        self.store._putting.put = seen  # type: ignore[method-assign]  # noqa: SLF001
-        try:
-            result = await self.store.put_many(records, fence)
-        finally:
-            self.store._putting.put = ordinary  # type: ignore[method-assign]  # noqa: SLF001
-        assert not went
-        return result
-
-    async def singly(self, records: Sequence[tuple[Key, Record]], fence: Fence = FENCE) -> None:
-        """Put the ordinary way."""
-        few = sql_bulk.ROWS_MIN - 1
-        for start in range(0, len(records), few):
-            result = await self.store.put_many(records[start : start + few], fence)
-            assert result.result.status is PutStatus.OK, result.result.reason
-
-    def rows(self, table: str = TABLE) -> list[tuple[Any, ...]]:
-        """What is there, as the server writes it."""
-        quoted = table.replace('"', '""')
-        return run(self.url, f'SELECT t::text, t.ctid::text FROM "{quoted}" t ORDER BY 1')
-
-    def content(self, table: str = TABLE) -> list[str]:
-        """The same without the places of the rows."""
-        return [row[0] for row in self.rows(table)]
-
-    def clear(self, table: str = TABLE) -> None:
-        """Forget rows and fences."""
-        quoted = table.replace('"', '""')
-        run(self.url, f'TRUNCATE "{quoted}", crossfade_fence CASCADE')
-
-    def tokens(self) -> dict[str, int]:
-        """The fence's tokens by key."""
-        return dict(run(self.url, "SELECT key, token FROM crossfade_fence"))
-
-
-@asynccontextmanager
-async def ways(url: str, *statements: str, table: str, **how: Any) -> AsyncIterator[Ways]:  # noqa: ANN401
-    """A store of a table that is made first."""
-    run(url, *statements)
-    async with opened_store(SqlTable(url, table, key=how.pop("key", "id"), **how)) as store:
-        yield Ways(store, url)
-
-
-def _records(count: int, make: Callable[[int], Record], first: int = 1) -> list[tuple[Key, Record]]:
-    return [((number,), make(number)) for number in range(first, first + count)]
-
-
 @given(records=st.lists(_RECORD, min_size=1, max_size=6))
 @settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 async def test_both_ways_leave_equal_rows(postgres_url: str, records: list[Record]) -> None:
     """Whatever the values are, they arrive as they would one by one, new and over old ones."""
     run(postgres_url, "DROP SCHEMA public CASCADE", "CREATE SCHEMA public")
     async with ways(postgres_url, EVERY_TYPE, table=TABLE) as both:
-        batch = _records(ROWS, lambda number: records[number % len(records)])
-        other = _records(ROWS, lambda number: records[(number + 1) % len(records)])
+        batch = records_of(ROWS, lambda number: records[number % len(records)])
+        other = records_of(ROWS, lambda number: records[(number + 1) % len(records)])
         await both.singly(batch)
-        expected = both.content()
-        both.clear()
+        expected = both.content(TABLE)
+        both.clear(TABLE)
         assert (await both.bulk(batch)).result.status is PutStatus.OK
-        assert both.content() == expected
+        assert both.content(TABLE) == expected
 
         await both.bulk(other, Fence(6, 1))
-        changed = both.content()
-        both.clear()
+        changed = both.content(TABLE)
+        both.clear(TABLE)
         await both.singly(other)
 
-        assert changed == both.content()
+        assert changed == both.content(TABLE)
 
 
 NOTES = "CREATE TABLE notes (id bigint PRIMARY KEY, note text, n integer NOT NULL DEFAULT 7)"
@@ -160,7 +109,7 @@ NOTES = "CREATE TABLE notes (id bigint PRIMARY KEY, note text, n integer NOT NUL
 async def test_nothing_is_written_where_nothing_differs(postgres_url: str) -> None:
     """A second run leaves every row where it is, and keeps the higher token."""
     async with ways(postgres_url, NOTES, table="notes") as both:
-        batch = _records(ROWS, lambda number: {"note": f"n{number}", "n": number})
+        batch = records_of(ROWS, lambda number: {"note": f"n{number}", "n": number})
         await both.bulk(batch)
         before = both.rows("notes")
 
@@ -174,9 +123,9 @@ async def test_columns_that_no_record_names_are_left_alone(postgres_url: str) ->
     """Neither an update nor the NOT NULL of another column is in the way."""
     strict = "CREATE TABLE notes (id bigint PRIMARY KEY, note text, n integer NOT NULL)"
     async with ways(postgres_url, strict, table="notes", defaults={"n": 3}) as both:
-        await both.bulk(_records(60, lambda number: {"note": "a", "n": number}))
+        await both.bulk(records_of(60, lambda number: {"note": "a", "n": number}))
 
-        await both.bulk(_records(ROWS, lambda _: {"note": "b"}), Fence(6, 1))
+        await both.bulk(records_of(ROWS, lambda _: {"note": "b"}), Fence(6, 1))
 
         rows = run(postgres_url, "SELECT id, note, n FROM notes ORDER BY id")
         assert rows == [(n, "b", n if n <= 60 else 3) for n in range(1, ROWS + 1)]
@@ -189,7 +138,7 @@ async def test_higher_tokens_win_and_are_told(postgres_url: str) -> None:
         await both.store.put((4,), None, Fence(8, 1))
         await both.store.put((5,), {"note": "older", "n": 1}, Fence(2, 1))
 
-        result = await both.bulk(_records(ROWS, lambda number: {"note": "bulk", "n": number}))
+        result = await both.bulk(records_of(ROWS, lambda number: {"note": "bulk", "n": number}))
 
         assert result.result.status is PutStatus.OK
         assert set(result.fenced) == {(3,), (4,)}
@@ -201,7 +150,7 @@ async def test_higher_tokens_win_and_are_told(postgres_url: str) -> None:
 async def test_another_epoch_changes_nothing(postgres_url: str) -> None:
     """Neither rows nor tokens."""
     async with ways(postgres_url, NOTES, table="notes") as both:
-        result = await both.bulk(_records(ROWS, lambda n: {"note": "", "n": n}), Fence(5, 2))
+        result = await both.bulk(records_of(ROWS, lambda n: {"note": "", "n": n}), Fence(5, 2))
 
         assert result.result.status is PutStatus.FENCED_EPOCH
         assert (both.rows("notes"), both.tokens()) == ([], {})
@@ -228,7 +177,7 @@ async def test_a_value_that_does_not_fit_refuses_the_batch(
     """With the column and the reason, never with the value; nothing of it is left behind."""
     table = f"CREATE TABLE things (id bigint PRIMARY KEY, v {declared})"
     async with ways(postgres_url, table, table="things") as both:
-        batch = _records(ROWS, lambda _: {"v": "1" if "char" in declared else None})
+        batch = records_of(ROWS, lambda _: {"v": "1" if "char" in declared else None})
         batch[70] = ((71,), {"v": value})
 
         result = await both.store.put_many(batch, FENCE)
@@ -250,7 +199,7 @@ async def test_keys_of_several_parts_and_of_text(postgres_url: str) -> None:
         ]
         await both.bulk(batch)
         await both.bulk([(key, {"n": record["n"] + 1}) for key, record in batch], Fence(6, 1))
-        found = await both.store.read_range(sql_range(), ROWS + 1)
+        found = await both.store.read_range(EVERY_KEY, ROWS + 1)
         assert dict(found) == {
             key: {"lang": key[0], "word": key[1], "n": record["n"] + 1} for key, record in batch
         }
@@ -260,18 +209,13 @@ async def test_keys_of_several_parts_and_of_text(postgres_url: str) -> None:
         assert result.result.status is PutStatus.UNIQUE
 
 
-def sql_range() -> Any:  # noqa: ANN401 - every key
-    """Every key."""
-    from crossfade.model.key import EVERY_KEY  # noqa: PLC0415
-
-    return EVERY_KEY
-
-
 async def test_uuid_keys_are_not_changed(postgres_url: str) -> None:
     """A key that the column would write otherwise is refused, and the others are put in bulk."""
     table = "CREATE TABLE things (id uuid PRIMARY KEY, n integer)"
     async with ways(postgres_url, table, table="things") as both:
-        good: list[tuple[Key, Record]] = [((str(uuid.UUID(int=n)),), {"n": n}) for n in range(ROWS)]
+        good: list[tuple[Key, Record]] = [
+            ((str(uuid.UUID(int=n)),), {"n": n}) for n in range(ROWS)
+        ]
         assert (await both.bulk(good)).result.status is PutStatus.OK
 
         odd: list[tuple[Key, Record]] = [((str(uuid.UUID(int=255)).upper(),), {"n": 1})]
@@ -291,8 +235,8 @@ async def test_identity_always_and_triggers(postgres_url: str) -> None:
         "CREATE TRIGGER see BEFORE INSERT OR UPDATE ON things FOR EACH ROW EXECUTE FUNCTION see()",
         table="things",
     ) as both:
-        await both.bulk(_records(60, lambda number: {"n": number}))
-        await both.bulk(_records(ROWS, lambda number: {"n": max(number, 30)}), Fence(6, 1))
+        await both.bulk(records_of(60, lambda number: {"n": number}))
+        await both.bulk(records_of(ROWS, lambda number: {"n": max(number, 30)}), Fence(6, 1))
 
         seen = dict(run(postgres_url, "SELECT op, count(*) FROM seen GROUP BY op"))
         assert seen == {"INSERT": ROWS, "UPDATE": 29}
@@ -308,7 +252,7 @@ async def test_a_trigger_that_ignores_rows_is_noticed(postgres_url: str) -> None
         "CREATE TRIGGER drop_it BEFORE INSERT ON things FOR EACH ROW EXECUTE FUNCTION drop_it()",
         table="things",
     ) as both:
-        result = await both.bulk(_records(ROWS, lambda number: {"n": number}))
+        result = await both.bulk(records_of(ROWS, lambda number: {"n": number}))
 
         assert result.result.status is PutStatus.REFUSED
         assert both.rows("things") == []
@@ -317,7 +261,7 @@ async def test_a_trigger_that_ignores_rows_is_noticed(postgres_url: str) -> None
 async def test_records_that_name_other_columns_go_the_ordinary_way(postgres_url: str) -> None:
     """The end is the same."""
     async with ways(postgres_url, NOTES, table="notes") as both:
-        batch = _records(ROWS, lambda number: {"n": number} if number % 2 else {"note": "x"})
+        batch = records_of(ROWS, lambda number: {"n": number} if number % 2 else {"note": "x"})
 
         result = await both.store.put_many(batch, FENCE)
 
@@ -341,7 +285,7 @@ async def test_without_the_right_to_temporary_tables_rows_go_the_ordinary_way(
         try:
             url = postgres_url.replace("postgres@", f"{role}@")
             async with opened_as(url) as store:
-                batch = _records(ROWS, lambda number: {"note": "", "n": number})
+                batch = records_of(ROWS, lambda number: {"note": "", "n": number})
                 assert (await store.put_many(batch, FENCE)).result.status is PutStatus.OK
                 assert (await store.put_many(batch, FENCE)).result.status is PutStatus.OK
             assert len(both.rows("notes")) == ROWS
@@ -349,23 +293,10 @@ async def test_without_the_right_to_temporary_tables_rows_go_the_ordinary_way(
             run(postgres_url, f"DROP OWNED BY {role}", f"DROP ROLE {role}")
 
 
-@asynccontextmanager
-async def opened_as(url: str) -> AsyncIterator[SqlStore]:
-    """A store of a role that prepares nothing."""
-    from crossfade.store.sql import SqlDatabases, open_sql_store  # noqa: PLC0415
-
-    databases = SqlDatabases("shop")
-    try:
-        database = databases.at(url)
-        yield await open_sql_store(SqlTable(url, "notes", key="id"), entity="thing", database=database)
-    finally:
-        await databases.close()
-
-
 async def test_digests_are_kept_beside_the_fence(postgres_url: str) -> None:
     """Both, of the row that was copied and of the row that was put; an ordinary put forgets them."""
     async with ways(postgres_url, NOTES, table="notes") as both:
-        batch = _records(ROWS, lambda number: {"note": "a", "n": number})
+        batch = records_of(ROWS, lambda number: {"note": "a", "n": number})
         await both.store.put_many(batch, FENCE, [number * 11 for number in range(ROWS)])
 
         kept = run(
@@ -376,6 +307,7 @@ async def test_digests_are_kept_beside_the_fence(postgres_url: str) -> None:
         assert kept == [(number * 11, False) for number in range(ROWS)]
 
         await both.bulk(batch, Fence(6, 1))
-        kept = run(postgres_url, "SELECT DISTINCT authority_digest, mirror_digest FROM crossfade_fence")
+        kept = run(
+            postgres_url, "SELECT DISTINCT authority_digest, mirror_digest FROM crossfade_fence"
+        )
         assert kept == [(None, None)]
-

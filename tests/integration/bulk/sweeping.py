@@ -31,7 +31,7 @@ from crossfade.store.base import StoreEpoch
 
 SECONDS_MAX = 40.0
 
-DEFINITION = '''
+DEFINITION = """
 from crossfade import Migration, SqlTable
 {top}
 
@@ -51,7 +51,7 @@ for name in {entities!r}:
         to_legacy=to_legacy,
         {more}
     )
-'''
+"""
 
 COPY = '    return {"id": row["id"], "note": row["note"]}'
 
@@ -86,8 +86,7 @@ class Sweeping:
     async def run(self, *entities: str) -> None:
         """Ask for the sweeps and copy until all are done, whatever fails on the way."""
         names = entities or ("thing",)
-        for name in names:
-            await self.ledger.transact(partial(start_sweep, entity=name, at=1.0))
+        await self.start(*names)
         until = time.monotonic() + SECONDS_MAX
         while not all(map(self.covered, names)):
             assert time.monotonic() < until, self.failures
@@ -97,10 +96,17 @@ class Sweeping:
             except (CrossfadeError, TimeoutError) as error:
                 self.failures.append(f"{type(error).__name__}: {error}")
 
+    async def start(self, *entities: str) -> None:
+        """Ask for the sweeps."""
+        for name in entities:
+            await self.ledger.transact(partial(start_sweep, entity=name, at=1.0))
+
     def covered(self, entity: str = "thing") -> bool:
         """Whether every key was copied, or is dirty."""
         coverage = self.ledger.look(lambda rows: rows.entity(entity)).coverage
-        return is_complete(coverage) and not self.ledger.look(lambda rows: rows.open_chunks(entity))
+        return is_complete(coverage) and not self.ledger.look(
+            lambda rows: rows.open_chunks(entity)
+        )
 
     def quarantined(self, entity: str = "thing") -> dict[Any, str]:
         """Keys that could not be copied, with their reasons."""
@@ -119,9 +125,7 @@ class Sweeping:
 
 
 @asynccontextmanager
-async def sweeping(
-    folder: Path, file: Path, options: BackfillOptions
-) -> AsyncIterator[Sweeping]:
+async def sweeping(folder: Path, file: Path, options: BackfillOptions) -> AsyncIterator[Sweeping]:
     """A node's backfill, its stores prepared, in shadow behind the barrier."""
     seams = Seams(SystemClock(), SystemRandomness(), TaskOwner(), unarmed)
     ledger = open_ledger(folder / "ledger.db", clock=seams.clock, randomness=seams.randomness)

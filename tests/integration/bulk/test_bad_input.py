@@ -36,6 +36,11 @@ def _expected(*but: int) -> dict[int, str]:
     return {number: f"note {number}" for number in range(1, ROWS + 1) if number not in but}
 
 
+def _shown(sweep: Sweeping, entity: str) -> str:
+    """What the entity's sweep waits for, as people see it."""
+    return {one.entity: one.waits_for for one in sweep.worker.progress()}[entity] or ""
+
+
 async def _until(condition: Callable[[], Any]) -> None:
     until = time.monotonic() + 20
     while not condition():
@@ -88,7 +93,6 @@ async def test_a_deadlock_repeats_the_chunk(
         assert "deadlock" in sweep.failures[0]
 
     assert _copied(second_postgres_url) == _expected()
-    assert sweep.quarantined() == {}
 
 
 async def test_a_lock_that_stays_repeats_the_chunk(
@@ -107,7 +111,12 @@ async def test_a_connection_lost_in_mid_chunk_repeats_it(
     postgres_url: str, second_postgres_url: str, tmp_path: Path
 ) -> None:
     """Under a higher token; what the lost transaction had put is not there."""
-    async with _waiting(second_postgres_url, tmp_path, postgres_url) as (sweep, other, pid, _asked):
+    async with _waiting(second_postgres_url, tmp_path, postgres_url) as (
+        sweep,
+        other,
+        pid,
+        _asked,
+    ):
         other.execute("SELECT pg_terminate_backend(%s)", (pid,))
         await _until(lambda: sweep.failures)
 
@@ -139,8 +148,8 @@ async def test_a_full_disk_repeats_the_chunk(
         run_postgres(second_postgres_url, "DROP TRIGGER fail ON thing")
         await asked
 
-    assert _copied(second_postgres_url) == _expected()
-    assert sweep.quarantined() == {}
+        assert _copied(second_postgres_url) == _expected()
+        assert sweep.quarantined() == {}
 
 
 async def test_a_missing_right_on_one_table_stops_no_other(
@@ -164,18 +173,17 @@ async def test_a_missing_right_on_one_table_stops_no_other(
     file = write_definition(tmp_path, postgres_url, url, entities=("thing", "other"))
     try:
         async with sweeping(tmp_path, file, OPTIONS) as sweep:
-            asked = asyncio.ensure_future(sweep.run("thing", "other"))
+            await sweep.start("thing", "other")
             worker = asyncio.ensure_future(sweep.worker.run())
-            asked.cancel()
-            await asyncio.gather(asked, return_exceptions=True)
-            await _until(lambda: sweep.covered("other"))
-            assert not sweep.covered("thing")
-            shown = {one.entity: one.waits_for for one in sweep.worker.progress()}
-            assert "GRANT" in (shown["thing"] or "")
-            run_postgres(second_postgres_url, f"GRANT ALL ON thing TO {role}")
-            await _until(lambda: sweep.covered("thing"))
-            worker.cancel()
-            await asyncio.gather(worker, return_exceptions=True)
+            try:
+                await _until(lambda: sweep.covered("other"))
+                assert not sweep.covered("thing")
+                await _until(lambda: "GRANT" in _shown(sweep, "thing"))
+                run_postgres(second_postgres_url, f"GRANT ALL ON thing TO {role}")
+                await _until(lambda: sweep.covered("thing"))
+            finally:
+                worker.cancel()
+                await asyncio.gather(worker, return_exceptions=True)
         assert _copied(second_postgres_url) == _expected()
         assert _copied(second_postgres_url, "other") == _expected()
     finally:
@@ -225,7 +233,9 @@ async def test_rows_that_maria_cannot_hold_are_set_aside(
         "UPDATE thing_old SET note = '😀' WHERE id = 78",
         "UPDATE thing_old SET note = 'bad' WHERE id = 79",
     )
-    run_mariadb(mariadb_url, "CREATE TABLE thing (id bigint PRIMARY KEY, note longtext, n tinyint)")
+    run_mariadb(
+        mariadb_url, "CREATE TABLE thing (id bigint PRIMARY KEY, note longtext, n tinyint)"
+    )
     body = (
         "    return {'id': row['id'], 'note': row['note'], "
         "'n': 300 if row['note'] == 'bad' else 1}"
@@ -272,6 +282,8 @@ async def test_large_rows_are_read_a_few_at_a_time(
         await sweep.run()
 
         with psycopg.connect(second_postgres_url) as connection:
-            lengths = connection.execute("SELECT count(*), min(length(note)) FROM thing").fetchone()
+            lengths = connection.execute(
+                "SELECT count(*), min(length(note)) FROM thing"
+            ).fetchone()
     assert lengths == (ROWS, 100_000)
     assert min(asked) <= 10

@@ -102,7 +102,9 @@ async def test_a_row_that_no_process_survives_is_set_aside(
     body = (
         "    if row['id'] == 123: os._exit(1)\n    return {'id': row['id'], 'note': row['note']}"
     )
-    file = write_definition(tmp_path, postgres_url, second_postgres_url, body=body, top="import os")
+    file = write_definition(
+        tmp_path, postgres_url, second_postgres_url, body=body, top="import os"
+    )
     async with sweeping(tmp_path, file, OPTIONS) as sweep:
         await sweep.run()
 
@@ -136,7 +138,9 @@ async def test_closing_ends_processes_in_the_midst_of_their_work(
     """Even those whose mapping never returns: no process outlives the node."""
     _tables(postgres_url, second_postgres_url)
     body = "    time.sleep(1000)"
-    file = write_definition(tmp_path, postgres_url, second_postgres_url, body=body, top="import time")
+    file = write_definition(
+        tmp_path, postgres_url, second_postgres_url, body=body, top="import time"
+    )
     async with sweeping(tmp_path, file, OPTIONS) as sweep:
         asked = asyncio.ensure_future(sweep.run())
         until = time.monotonic() + 20
@@ -155,7 +159,9 @@ async def test_processes_end_with_a_node_that_was_killed(
     """Nobody is left to end them: they notice by themselves, whatever their mapping does."""
     _tables(postgres_url, second_postgres_url)
     body = "    time.sleep(1000)"
-    file = write_definition(tmp_path, postgres_url, second_postgres_url, body=body, top="import time")
+    file = write_definition(
+        tmp_path, postgres_url, second_postgres_url, body=body, top="import time"
+    )
     code = (
         "import asyncio, sys, pathlib\n"
         "from tests.integration.bulk.sweeping import sweeping\n"

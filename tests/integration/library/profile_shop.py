@@ -193,7 +193,7 @@ class ProfileShop:
         """What comparisons found of an operation, once so many have ended."""
         seen: dict[str, Any] = {}
 
-        def ended(node: Node) -> bool:
+        def enough(node: Node) -> bool:
             document = _service(node).looks["diffs"]()
             assert isinstance(document, dict)
             for one in document["operations"]:
@@ -203,9 +203,10 @@ class ProfileShop:
                 tuple(one["paths"]) for one in document["groups"] if one["operation"] == operation
             ]
             names = ("matched", "mismatched", "errors", "skipped", "refused_replays")
-            return sum(seen.get(name, 0) for name in names) >= at_least
+            ended = sum(int(seen.get(name, 0)) for name in names)
+            return ended >= at_least
 
-        self.wait(running, ended)
+        self.wait(running, enough)
         return seen
 
 

@@ -1,23 +1,14 @@
 """Writes of decorated functions: intents first, authority next, the mirror in the end."""
 
-import asyncio
-import functools
-import os
-import signal
 import threading
-from collections.abc import Callable
-from typing import Any
 
 import pytest
 
-from crossfade.assembly import Node
-from crossfade.errors import KeyArgumentError, OutcomeUnknownError, WritesHeldError
-from crossfade.ledger.rows import Counts, Rows
-from crossfade.ledger.transitions.flips import begin_flip, commit_flip, force
-from crossfade.ledger.transitions.moves import Decision
+from crossfade.errors import KeyArgumentError, WritesHeldError
 from crossfade.library.running import Running
 from crossfade.model.stage import Stage
 from tests.integration.library.profile_shop import ProfileShop
+from tests.integration.library.put_pairs import call, caught, declare, paired
 
 TRACKED = [Stage.SHADOW, Stage.LIVE, Stage.COMPLETED]
 
@@ -30,10 +21,10 @@ class RefusedError(Exception):
 @pytest.mark.parametrize("awaited", [False, True])
 def test_a_write_reaches_both_databases(shop: ProfileShop, stage: Stage, awaited: bool) -> None:  # noqa: FBT001
     """The authority at once, the mirror soon after; in `off` legacy alone."""
-    put = _declare(shop, awaited=awaited)
+    put = declare(shop, awaited=awaited)
     with shop.running() as running:
         shop.walk(running, stage)
-        _call(put, 1, "ann")
+        call(put, 1, "ann")
         at_once = shop.both(1)
         shop.settle(running)
 
@@ -45,7 +36,7 @@ def test_a_write_reaches_both_databases(shop: ProfileShop, stage: Stage, awaited
 
 def test_read_only_refuses_writes(shop: ProfileShop) -> None:
     """With an error of ours, before any side is asked."""
-    put = _declare(shop)
+    put = declare(shop)
     with shop.running(execution={"held_seconds_max": 0.05}) as running:
         shop.walk(running, Stage.READ_ONLY)
         with pytest.raises(WritesHeldError, match="read_only"):
@@ -93,43 +84,15 @@ def test_an_exception_of_the_authority_is_an_answer(
         shop.legacy_put(user_id, name)
         raise error
 
-    put = _declare(shop, legacy=legacy, awaited=awaited)
+    put = declare(shop, legacy=legacy, awaited=awaited)
     with shop.running() as running:
         shop.walk(running, stage)
         with pytest.raises(ValueError, match="half") as caught:
-            _call(put, 1, "ann")
+            call(put, 1, "ann")
         shop.settle(running)
 
     assert caught.value is error
     assert shop.both(1) == ("ann", "ann" if stage is Stage.SHADOW else None)
-
-
-@pytest.mark.parametrize("awaited", [False, True])
-@pytest.mark.parametrize(
-    "kind",
-    [TimeoutError, ConnectionResetError, KeyboardInterrupt, SystemExit, asyncio.CancelledError],
-)
-def test_an_interrupted_authority_is_in_doubt(
-    shop: ProfileShop,
-    kind: type[BaseException],
-    awaited: bool,  # noqa: FBT001 - a table of cases
-) -> None:
-    """Nobody knows what a cut call did: the intent stays until `answers_within` has passed."""
-    error = kind()
-
-    def legacy(user_id: int, name: str) -> None:
-        shop.legacy_put(user_id, name)
-        raise error
-
-    put = _declare(shop, legacy=legacy, awaited=awaited)
-    with shop.running() as running:
-        shop.walk(running, Stage.SHADOW)
-        caught = _caught(put, 1, "ann")
-        shop.wait(running, lambda node: _counts(node).doubtful_intents == 1)
-        shop.settle(running)
-
-    assert caught is error
-    assert shop.both(1) == ("ann", "ann")
 
 
 @pytest.mark.parametrize("awaited", [False, True])
@@ -140,10 +103,10 @@ def test_a_create_whose_id_the_authority_makes(shop: ProfileShop, awaited: bool)
         shop.legacy_put(77, name)
         return {"id": 77}
 
-    create = _paired(shop, legacy, awaited=awaited, key=None, created="id")
+    create = paired(shop, legacy, awaited=awaited, key=None, created="id")
     with shop.running() as running:
         shop.walk(running, Stage.SHADOW)
-        assert _call(create, "ann") == {"id": 77}
+        assert call(create, "ann") == {"id": 77}
         shop.settle(running)
 
     assert shop.both(77) == ("ann", "ann")
@@ -160,11 +123,11 @@ def test_a_create_that_failed_is_looked_for(shop: ProfileShop, what: str) -> Non
             return "no id in here"
         raise (RefusedError if what == "refused" else ValueError)(name)
 
-    create = _paired(shop, legacy, key=None, created="id", refused=RefusedError)
+    create = paired(shop, legacy, key=None, created="id", refused=RefusedError)
     with shop.running() as running:
         shop.walk(running, Stage.SHADOW)
         shop.copy_all(running)
-        _caught(create, "ann")
+        caught(create, "ann")
         shop.settle(running)
 
     expected = None if what == "refused" else "ann"
@@ -173,7 +136,7 @@ def test_a_create_that_failed_is_looked_for(shop: ProfileShop, what: str) -> Non
 
 def test_a_write_without_a_key_is_refused(shop: ProfileShop) -> None:
     """No key, no promise: neither side is asked."""
-    put = _declare(shop)
+    put = declare(shop)
     with shop.running():
         nothings: list[object] = [None, [], 1.5, True, "1", (1, 2)]
         for nothing in nothings:
@@ -220,73 +183,6 @@ def test_an_operation_inside_its_own_write_makes_no_second_intent(shop: ProfileS
     assert shop.both(2) == ("other key", "other key")
 
 
-def test_a_cancelled_writer_leaves_nothing_half(shop: ProfileShop) -> None:
-    """Cancelled in the middle of its work: in doubt, then settled, and both sides agree."""
-    begun = asyncio.Event()
-
-    async def legacy(user_id: int, name: str) -> None:
-        shop.legacy_put(user_id, name)
-        begun.set()
-        await asyncio.sleep(3600)
-
-    put = _paired(shop, legacy)
-
-    async def call() -> None:
-        task = asyncio.create_task(put(1, "ann"))
-        await begun.wait()
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-
-    with shop.running() as running:
-        shop.walk(running, Stage.SHADOW)
-        asyncio.run(call())
-        shop.settle(running)
-
-    assert shop.both(1) == ("ann", "ann")
-
-
-def test_a_writer_that_is_cancelled_while_it_waits_wrote_nothing(shop: ProfileShop) -> None:
-    """The intent, if there is one already, is closed at once: nothing was sent."""
-    asked: list[int] = []
-
-    async def legacy(user_id: int, name: str) -> None:  # noqa: ARG001 - must not be called
-        asked.append(user_id)
-
-    put = _paired(shop, legacy)
-
-    async def call() -> None:
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.1):
-                await put(1, "ann")
-
-    with shop.running() as running:
-        shop.walk(running, Stage.SHADOW)
-        shop.freeze(running)
-        asyncio.run(call())
-        shop.freeze(running, off=True)
-        shop.settle(running)
-
-    assert asked == []
-
-
-def test_ctrl_c_ends_a_writer_that_waits(shop: ProfileShop) -> None:
-    """A blocked call is interruptible, and nothing was written."""
-    put = _declare(shop)
-    with shop.running() as running:
-        shop.walk(running, Stage.SHADOW)
-        shop.freeze(running)
-        timer = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT))
-        timer.start()
-        with pytest.raises(KeyboardInterrupt):
-            put(1, "ann")
-        timer.join()
-        shop.freeze(running, off=True)
-        shop.settle(running)
-
-    assert shop.both(1) == (None, None)
-
-
 @pytest.mark.parametrize("awaited", [False, True])
 def test_a_replayed_write_is_observed_only(shop: ProfileShop, awaited: bool) -> None:  # noqa: FBT001
     """New's own write logic is tried on a copy of the arguments; its bugs are differences."""
@@ -300,21 +196,20 @@ def test_a_replayed_write_is_observed_only(shop: ProfileShop, awaited: bool) -> 
         shop.new_put(user_id, f"{len(names)} names")
         return "saved differently"
 
-    put = _paired(shop, legacy, new, awaited=awaited, replay=True)
+    # An awaited replay runs in the caller's loop, which must still be there.
+    when = "before_answer" if awaited else "after_answer"
+    put = paired(shop, legacy, new, awaited=awaited, replay=True, mirror_when=when)
     with shop.running() as running:
         shop.walk(running, Stage.SHADOW)
+        shop.legacy_put(1, "was copied")
         shop.copy_all(running)
         names = ["ann"]
-
-        def call() -> None:
-            assert _call(put, 1, names) == "saved"
-
-        call()
+        assert call(put, 1, names) == "saved"
         shop.settle(running)
-        if not awaited:
-            found = shop.found(running, "put", at_least=1)
-            assert sorted(found["paths"]) == [("$",), ("$.name",)] or found["mismatched"]
+        found = shop.found(running, "put", at_least=2)
 
+    assert (found["replays"], found["mismatched"]) == (1, 2)
+    assert sorted(found["paths"]) == [("$",), ("$.name",)]
     assert names == ["ann", "by legacy"]
     assert shop.both(1) == ("ann", "ann")
 
@@ -326,7 +221,7 @@ def test_a_replay_that_fails_harms_nobody(shop: ProfileShop, kind: type[BaseExce
     def new(user_id: int, name: str) -> None:
         raise kind(user_id, name)
 
-    put = _paired(shop, shop.legacy_put, new, replay=True)
+    put = paired(shop, shop.legacy_put, new, replay=True)
     with shop.running() as running:
         shop.walk(running, Stage.SHADOW)
         shop.copy_all(running)
@@ -338,107 +233,9 @@ def test_a_replay_that_fails_harms_nobody(shop: ProfileShop, kind: type[BaseExce
 
 def test_before_answer_waits_for_the_mirror(shop: ProfileShop) -> None:
     """Whoever asks for it sees the write on both sides at once."""
-    put = _paired(shop, shop.legacy_put, shop.new_put, mirror_when="before_answer")
+    put = paired(shop, shop.legacy_put, shop.new_put, mirror_when="before_answer")
     with shop.running() as running:
         shop.walk(running, Stage.SHADOW)
         put(1, "ann")
 
         assert shop.both(1) == ("ann", "ann")
-
-
-def test_a_write_over_a_change_of_authority_is_of_unknown_outcome(shop: ProfileShop) -> None:
-    """Only a forced roll-back passes an open intent; its caller is not told "done" (rule 2)."""
-    flips: list[Callable[[], None]] = []
-
-    def new(user_id: int, name: str) -> None:
-        shop.new_put(user_id, name)
-        for flip in flips:
-            flip()
-
-    put = _paired(shop, shop.legacy_put, new)
-    with shop.running() as running:
-        shop.walk(running, Stage.LIVE)
-        flips.append(lambda: running.on_node(_force))
-        with pytest.raises(OutcomeUnknownError):
-            put(1, "ann")
-
-
-async def _force(node: Node) -> None:
-    """What the ledger commits where new is dead: legacy has authority, keys at risk are held."""
-
-    def forced(rows: Rows) -> None:
-        decision = Decision(actor="test", reason="new is dead", at=0.0)
-        flip = begin_flip(rows, Stage.SHADOW, decision, forced=True)
-        force(rows, flip)
-        commit_flip(rows, flip, decision)
-
-    await node.ledger.transact(forced)
-
-
-def _declare(
-    shop: ProfileShop, *, legacy: Callable[..., Any] | None = None, awaited: bool = False
-) -> Any:  # noqa: ANN401 - either colour
-    return _paired(shop, legacy or shop.legacy_put, shop.new_put, awaited=awaited)
-
-
-def _paired(
-    shop: ProfileShop,
-    legacy: Callable[..., Any],
-    new: Callable[..., Any] | None = None,
-    *,
-    awaited: bool = False,
-    **options: Any,  # noqa: ANN401 - as `operation` takes them
-) -> Any:  # noqa: ANN401 - either colour
-    """An operation called `put` whose body is legacy."""
-    both = (legacy, new or _like(legacy))
-    if awaited:
-        both = (_awaited(both[0]), _awaited(both[1]))
-    given = {"key": "user_id", "name": "put", **options}
-    return shop.migration.operation(writes=shop.profiles, new=both[1], **given)(both[0])
-
-
-def _like(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A function of the same parameters and colour that must not be called."""
-    if asyncio.iscoroutinefunction(function):
-
-        @functools.wraps(function)
-        async def unused_async(*_: object, **__: object) -> None:
-            raise AssertionError
-
-        return unused_async
-
-    @functools.wraps(function)
-    def unused(*_: object, **__: object) -> None:
-        raise AssertionError
-
-    return unused
-
-
-def _awaited(function: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(function)
-    async def awaited(*args: object, **kwargs: object) -> object:
-        await asyncio.sleep(0)
-        return function(*args, **kwargs)
-
-    return awaited
-
-
-def _call(function: Any, *args: object) -> object:  # noqa: ANN401 - either colour
-    result = function(*args)
-    return asyncio.run(_finished(result)) if asyncio.iscoroutine(result) else result
-
-
-async def _finished(work: Any) -> object:  # noqa: ANN401 - a coroutine
-    return await work
-
-
-def _caught(function: Any, *args: object) -> BaseException | None:  # noqa: ANN401 - either colour
-    try:
-        _call(function, *args)
-    except BaseException as error:  # noqa: BLE001 - compared by whoever asks
-        return error
-    return None
-
-
-def _counts(node: Node) -> Counts:
-    return node.ledger.look(lambda rows: rows.counts())

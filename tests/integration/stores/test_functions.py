@@ -17,7 +17,7 @@ from crossfade.store.from_url import Databases, open_store
 from crossfade.store.unfenced import Standing
 from crossfade.testing.manual_clock import ManualClock
 from tests.integration.stores.invoices import Invoice, LegacyService, document_of, invoice_of
-from tests.integration.stores.walk import shop, walk_there_and_back
+from tests.integration.stores.walk import eventually, shop, walk_there_and_back
 
 EPOCH = StoreEpoch("ledger-1", 1, 3)
 
@@ -145,8 +145,12 @@ async def test_a_function_that_hangs_leaves_its_key_alone() -> None:
     with pytest.raises(StoreUnreachableError):
         await store.put((1,), {"name": "newer"}, Fence(6, 3))
     other = await store.put((2,), {"name": "b"}, Fence(6, 3))
-    go_on.set()
     await opened.clock.advance(2.0)
+    with pytest.raises(StoreUnreachableError, match="still runs"):
+        await store.put((1,), {"name": "newer"}, Fence(6, 3))
+    go_on.set()
+    await eventually(lambda: kept.documents.get(1) is not None, "the late call lands")
+    await eventually(lambda: (1,) not in store.plain._running, "and has ended")  # noqa: SLF001
     late = await store.put((1,), {"name": "newer"}, Fence(7, 3))
     await opened.databases.close()
 

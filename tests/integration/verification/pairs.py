@@ -122,7 +122,11 @@ class Pair:
             assert result.result.reason == ""
 
     async def verify(
-        self, way: AskedWay, *, mark: Callable[[Rows], None] | None = None
+        self,
+        way: AskedWay,
+        *,
+        mark: Callable[[Rows], None] | None = None,
+        fraction: float = 1.0,
     ) -> Verdict:
         """A verification in a ledger of its own, so that one leaves no trace for the next."""
         ledger, clock = MemoryLedger(), ManualClock()
@@ -139,7 +143,7 @@ class Pair:
         options = VerificationOptions(
             page_rows=20, sum_rows=60, part_rows=15, read_keys_max=5, distrust_rows=3
         )
-        return await Verifier(ledger, sides, Hooks(), seams, options).verify(THINGS, way=way)
+        return await Verifier(ledger, sides, Hooks(), seams, options).verify(THINGS, fraction, way)
 
 
 def _begun(rows: Rows) -> None:

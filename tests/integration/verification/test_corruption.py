@@ -84,7 +84,7 @@ async def test_the_fast_ways_find_what_the_exact_way_finds(
         exact = await pair.verify(AskedWay.EXACT)
 
         assert exact.different >= len(SOWN), kind
-        assert _found(fast) == _found(exact), kind
+        assert found(fast) == found(exact), kind
         for key in SOWN:
             pair.run[Side.NEW](f"DELETE FROM new_things WHERE thing_id IN ({key}, -{key})")  # noqa: S608
         await pair.fill(_things(engined, SOWN))
@@ -93,7 +93,8 @@ async def test_the_fast_ways_find_what_the_exact_way_finds(
     await pair.opened.close()
 
 
-def _found(verdict: Verdict) -> tuple[object, ...]:
+def found(verdict: Verdict) -> tuple[object, ...]:
+    """All that two verdicts of the same data must agree on."""
     return (
         verdict.different, verdict.alarm_keys, verdict.columns, verdict.compared,
         verdict.lagging, verdict.quarantined, verdict.passed, verdict.reason,

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from crossfade.control.cli.everywhere import EVERYWHERE, Everywhere, Project
-from crossfade.control.cli.output import GREEN, RED, YELLOW, harmless, paint, show
+from crossfade.control.cli.output import GREEN, RED, YELLOW, harmless, note, paint, show
 from crossfade.control.cli.progress import Telltale
 from crossfade.control.exit_codes import ExitCode
 from crossfade.model.counted import counted
@@ -27,6 +27,16 @@ def doctor(
     records: Annotated[
         int, Parameter(help="Records of each entity and side that the mappings are tried on.")
     ] = 200,
+    grants: Annotated[
+        bool,
+        Parameter(
+            negative="",
+            help="Only print the SQL that makes the two tables, and gives a role its rights.",
+        ),
+    ] = False,
+    role: Annotated[
+        str, Parameter(help="Whom the rights of --grants are for; of MariaDB maybe NAME@HOST.")
+    ] = "crossfade",
     everywhere: Everywhere = EVERYWHERE,
 ) -> ExitCode:
     """Check the definition, both services, both databases, the ledger and the mappings.
@@ -37,7 +47,11 @@ def doctor(
     For example:
 
         crossfade doctor --apply
+
+        crossfade doctor --grants --role crossfade
     """
+    if grants:
+        return _grants(role, everywhere)
     # Loaded only here: it brings the databases.
     from crossfade.control.doctor.examine import examine  # noqa: PLC0415
 
@@ -56,20 +70,53 @@ def doctor(
     return ExitCode(document["exit_code"])
 
 
+def _grants(role: str, everywhere: Everywhere) -> ExitCode:
+    from crossfade.control.doctor.grants import tell_grants  # noqa: PLC0415
+
+    document = asyncio.run(tell_grants(Project(everywhere).definition, role))
+    show(document, _sql_lines(document), json=everywhere.json)
+    for message in document["problems"]:
+        note(f"not looked into: {harmless(message)}")
+    return ExitCode(document["exit_code"])
+
+
+def _sql_lines(document: dict[str, Any]) -> Iterator[str]:
+    """One script for each database; what is no SQL is a note of SQL."""
+    for number, one in enumerate(document["databases"]):
+        yield from [""] if number else []
+        yield f"-- {harmless(one['database'])}: {' and '.join(one['sides'])}"
+        yield from (harmless(line) for line in one["ddl"].splitlines())
+        yield from (harmless(line) for line in one["grants"])
+
+
 def _lines(document: dict[str, Any]) -> Iterator[str]:
     findings = document["findings"]
     width = max(len(one["what"]) for one in findings)
     for one in findings:
         verdict = paint(f"{one['verdict']:<8}", COLOURS[one["verdict"]])
         yield f"{verdict} {harmless(one['what']):<{width}}  {harmless(one['message'])}"
-    statements = [one["ddl"] for one in findings if one["ddl"]]
-    if statements:
-        yield ""
-        yield "These statements make the tables (`crossfade doctor --apply` runs them):"
-        yield ""
-        yield from statements[0].splitlines()
+    yield from _statements(findings)
     yield ""
     yield _verdict(document)
+
+
+def _statements(findings: list[dict[str, Any]]) -> Iterator[str]:
+    """What would mend it, each statement once, for each place where it is to be run."""
+    ours = "tables in "
+    places: dict[str, list[str]] = {}
+    for one in findings:
+        if one["ddl"]:
+            places.setdefault(one["ddl"], []).append(one["what"])
+    for ddl, whats in places.items():
+        yield ""
+        where = ", ".join(harmless(what.removeprefix(ours)) for what in dict.fromkeys(whats))
+        if all(what.startswith(ours) for what in whats) and "CREATE TABLE" in ddl:
+            yield "These statements make the tables (`crossfade doctor --apply` runs them)"
+            yield f"in {where}:"
+        else:
+            yield f"This would mend it ({where}); look it over, and run it yourself:"
+        yield ""
+        yield from (harmless(line) for line in ddl.splitlines())
 
 
 def _verdict(document: dict[str, Any]) -> str:

@@ -3,9 +3,8 @@
 from collections.abc import Callable
 
 from crossfade.config import Config
+from crossfade.control.doctor.comparing import compare_sides, look_at_tables
 from crossfade.control.doctor.findings import Finding, Verdict, fine, problem, warning
-from crossfade.control.doctor.mapping_checks import check_mapping
-from crossfade.control.doctor.sampling import sample_records
 from crossfade.control.doctor.services import look_at_service
 from crossfade.control.doctor.stores import (
     LedgerSeen,
@@ -53,8 +52,9 @@ async def examine(
     try:
         progress("databases")
         findings += await look_at_stores(definition, databases, opened)
+        findings += await look_at_tables(opened.stores, progress)
         findings += await _look_at_ledger(config, opened, apply=apply)
-        findings += await _try_mappings(definition, opened, records_max, progress)
+        findings += await compare_sides(definition.entities, opened.stores, records_max, progress)
     finally:
         await databases.close()
     return _told(definition, findings)
@@ -121,25 +121,6 @@ def _seen_ledger(config: Config) -> LedgerSeen | None:
         return LedgerSeen(identity.ledger_id, identity.incarnation, sequence, retired)
     finally:
         reader.close()
-
-
-async def _try_mappings(
-    definition: Migration, opened: Opened, records_max: int, progress: Progress
-) -> list[Finding]:
-    findings = []
-    for name, stores in opened.stores.items():
-        if len(stores) < len(Side):
-            continue
-        entity = definition.entities[name]
-        for side in Side:
-            progress(f"records of {name} on {side}")
-            try:
-                records = await sample_records(stores[side], records_max)
-            except CrossfadeError as error:
-                findings.append(problem(f"{name} on {side}", str(error), error.exit_code))
-                continue
-            findings += check_mapping(entity, stores, side, records)
-    return findings
 
 
 def _told(definition: Migration, findings: list[Finding]) -> Document:

@@ -2,17 +2,28 @@
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol, runtime_checkable
 
-from crossfade.control.doctor.findings import Finding, fine, problem, warning
-from crossfade.errors import ConfigurationError, CrossfadeError
+from crossfade.control.doctor.findings import Finding, Verdict, fine, problem, warning
+from crossfade.control.doctor.schemas import look_at_own_rights
+from crossfade.errors import ConfigurationError, CrossfadeError, RightMissingError
 from crossfade.migration import Migration
 from crossfade.model.entity import Entity
 from crossfade.model.side import Side
 from crossfade.store.base import FencedDatabase, StoreEpoch
-from crossfade.store.from_url import Databases, OpenStore, database_of, open_store, resolved
+from crossfade.store.from_url import (
+    Databases,
+    OpenStore,
+    database_of,
+    make_known,
+    open_store,
+    resolved,
+)
+from crossfade.store.sql_cures import change_type, exact_collation, make_index
+from crossfade.store.sql_store import SqlStore
 from crossfade.store.unfenced import UnfencedDatabase
 
 
@@ -40,6 +51,11 @@ async def look_at_stores(
     """Open every store; what does not open is told, and left out of `opened`."""
     findings = []
     url_of = partial(migration.database_url, environment=os.environ)
+    for name, entity in migration.entities.items():
+        for side in Side:
+            # What is wrong with it is told where its store is opened.
+            with suppress(CrossfadeError):
+                make_known(resolved(entity.store(side), url_of), name, side, databases)
     for name, entity in migration.entities.items():
         for side in Side:
             findings += await _look_at_store(entity, side, url_of, databases, opened)
@@ -85,19 +101,44 @@ async def _look_at_store(
         else []
     )
     if not store.ordered:
-        findings.append(
-            warning(what, f"keys {key} have no binary order here: chunks lock the whole entity")
-        )
+        findings.append(_unordered(what, store))
     findings += [
-        warning(
+        Finding(
             what,
+            Verdict.WARNING,
             f"no index finds the rows of {child.table} by {', '.join(child.parent)}: "
             "every read of a key reads the whole table; make an index",
+            ddl=_index_of(store, child_name),
         )
-        for child in store.shape.children.values()
+        for child_name, child in store.shape.children.items()
         if not child.parent_indexed
     ]
     return findings
+
+
+def _unordered(what: str, store: OpenStore) -> Finding:
+    """Keys in another order than ours: what it costs, and how it is mended."""
+    message = (
+        f"the keys {', '.join(store.shape.key)} are not ordered by code point here: while the "
+        "backfill copies a chunk, every key counts as being copied"
+    )
+    if not isinstance(store, SqlStore):
+        return warning(what, message)
+    table, dialect = store.table, store.database.dialect
+    collation = exact_collation(dialect)
+    ddl = "\n".join(
+        change_type(dialect, table, column.name, f"{column.declared} {collation}")
+        for column in table.only(table.key)
+        if not column.binary_order
+    )
+    return Finding(what, Verdict.WARNING, f"{message}. Declare them {collation}", ddl=ddl.strip())
+
+
+def _index_of(store: OpenStore, child: str) -> str:
+    if not isinstance(store, SqlStore):
+        return ""
+    table = store.table.children[child]
+    return make_index(store.database.dialect, table, table.parent)
 
 
 def _unfenced(what: str, side: Side, database: UnfencedDatabase) -> list[Finding]:
@@ -132,6 +173,8 @@ async def look_at_retired(database: FencedDatabase) -> list[Finding]:
         return []
     try:
         await database.epoch()
+    except RightMissingError as error:
+        return [problem(what, str(error))]
     except ConfigurationError:
         return [fine(what, "taken out by `crossfade retire`")]
     except CrossfadeError as error:
@@ -146,13 +189,16 @@ async def look_at_fences(database: FencedDatabase, *, apply: bool) -> list[Findi
         return []
     try:
         await database.epoch()
+    except RightMissingError as error:
+        return [problem(what, str(error))]
     except ConfigurationError as error:
         if not apply:
             return [problem(what, str(error), ddl=database.ddl())]
     except CrossfadeError as error:
         return [problem(what, str(error), error.exit_code)]
     else:
-        return [fine(what, "crossfade_fence and crossfade_epoch are there")]
+        missing = await look_at_own_rights(database)
+        return missing or [fine(what, "crossfade_fence and crossfade_epoch are there")]
     try:
         await database.prepare()
     except CrossfadeError as error:

@@ -130,7 +130,10 @@ CREATE SCHEMA IF NOT EXISTS {schema};
 SELECT to_regnamespace('{schema_text}') IS NOT NULL;
 
 -- name: has_ledger
-SELECT to_regclass('{schema_text}.crossfade_schema_version') IS NOT NULL;
+-- Reads a catalogue, too: otherwise a session that has waited for another one to make the ledger
+-- answers from its own cache, which says that there is none.
+SELECT to_regclass('{schema_text}.crossfade_schema_version') IS NOT NULL
+FROM pg_catalog.pg_namespace LIMIT 1;
 
 -- name: schema_number
 SELECT coalesce(max(number), 0) FROM {schema}.crossfade_schema_version;

@@ -20,6 +20,7 @@ from crossfade.model.observation import (
     in_generation,
     mended,
 )
+from crossfade.model.stage import Stage
 
 COMPARISONS = "comparisons"
 """Kind of the documents that hold counts, one by operation."""
@@ -31,7 +32,13 @@ _NONE_FAILED = {"decision": -1, "count": 0}
 
 
 def merge_observations(rows: Rows, delta: ObservationDelta) -> None:
-    """Add what was found since the last flush; all of it is durable afterwards, or none."""
+    """Add what was found since the last flush; all of it is durable afterwards, or none.
+
+    What was found in `off` counts for nothing once `off` is left; a process hears of that only
+    after another one has left it.
+    """
+    if delta.stage is Stage.OFF and rows.migration().stage is not Stage.OFF:
+        return
     for found in delta.operations:
         known = operation_in(rows, found.operation, found.entity)
         _keep_operation(rows, counted(known, found.total))

@@ -5,6 +5,7 @@ from functools import partial
 
 from crossfade.ledger.memory import MemoryLedger
 from crossfade.ledger.rows import Rows
+from crossfade.ledger.transitions.moves import Decision, move_stage
 from crossfade.ledger.transitions.observations import (
     group_in,
     merge_observations,
@@ -24,7 +25,9 @@ from crossfade.model.observation import (
     ObservedOperation,
     OperationCounts,
 )
+from crossfade.model.stage import Stage
 
+DECISION = Decision("anna", "a test", 1.0)
 READ = "GET /orders/{id}"
 FOUND = OperationCounts(matched=8, mismatched=2, errors=1, skipped=4)
 
@@ -165,6 +168,20 @@ def test_a_new_generation_of_the_entity_begins_a_new_sample() -> None:
 
     assert evidence(ledger).compared == 10
     assert (ledger.look(mismatch_groups)[0].open, ledger.look(mismatch_groups)[0].count) == (1, 3)
+
+
+def test_what_was_found_in_off_counts_no_more_when_off_is_left() -> None:
+    """Another process has left it, and the one that found this has not heard of it yet."""
+    found = replace(make_delta(make_group()), stage=Stage.OFF)
+    ledger = ledger_with(found)
+    ledger.apply(lambda rows: rows.set_document("entities", "declared", ["order"]))
+    assert ledger.look(mismatch_groups) != ()
+    ledger.apply(lambda rows: move_stage(rows, wanted=Stage.SHADOW, decision=DECISION))
+
+    ledger.apply(partial(merge_observations, delta=found))
+
+    assert ledger.look(mismatch_groups) == ()
+    assert evidence(ledger).compared == 0
 
 
 def test_a_group_found_in_a_later_generation_belongs_to_it() -> None:

@@ -1,11 +1,11 @@
-"""Sources that may ask a worker to rest: each is enough, and silence counts as a wish to rest."""
+"""Brakes that may ask a worker to rest: each is enough, and silence counts as a wish to rest."""
 
 import asyncio
 from pathlib import Path
 
 import pytest
 
-from crossfade.convergence.throttle_sources import FlagFile, QueryLimit, ThrottleSources
+from crossfade.convergence.brakes import Brakes, FlagFile, QueryLimit
 from crossfade.errors import StoreError
 from crossfade.store.sql_database import SqlDatabase
 from crossfade.store.sql_options import SqlOptions
@@ -13,7 +13,7 @@ from crossfade.testing.manual_clock import ManualClock
 
 
 class Told:
-    """A source that says what it is told to say."""
+    """A brake that says what it is told to say."""
 
     def __init__(self, name: str, says: str | Exception | None = None) -> None:
         self.name = name
@@ -29,7 +29,7 @@ class Told:
 
 
 class Silent(Told):
-    """A source that never answers."""
+    """A brake that never answers."""
 
     async def reason(self) -> str | None:
         """Nothing, ever."""
@@ -37,52 +37,52 @@ class Silent(Told):
         return None
 
 
-def _sources(*sources: Told) -> tuple[ThrottleSources, ManualClock]:
+def _brakes(*told: Told) -> tuple[Brakes, ManualClock]:
     clock = ManualClock()
-    found = ThrottleSources(sources, clock, poll_seconds=2.0, answer_seconds_max=0.05)
+    found = Brakes(told, clock, poll_seconds=2.0, answer_seconds_max=0.05)
     return found, clock
 
 
-async def test_any_one_source_is_enough() -> None:
+async def test_any_one_brake_is_enough() -> None:
     """And every reason is told."""
-    sources, _ = _sources(Told("a"), Told("b", "b is busy"), Told("c", "c is late"))
+    brakes, _ = _brakes(Told("a"), Told("b", "b is busy"), Told("c", "c is late"))
 
-    assert await sources.reason() == "b is busy; c is late"
+    assert await brakes.reason() == "b is busy; c is late"
 
 
 async def test_nothing_asks_for_rest() -> None:
     """Then there is no reason."""
-    sources, _ = _sources(Told("a"), Told("b"))
+    brakes, _ = _brakes(Told("a"), Told("b"))
 
-    assert await sources.reason() is None
+    assert await brakes.reason() is None
 
 
 async def test_an_answer_counts_for_a_while() -> None:
-    """A source is not asked for every chunk."""
+    """A brake is not asked for every chunk."""
     one = Told("a", "busy")
-    sources, clock = _sources(one)
+    brakes, clock = _brakes(one)
 
-    await sources.reason()
+    await brakes.reason()
     one.says = None
-    assert await sources.reason() == "busy"
+    assert await brakes.reason() == "busy"
     await clock.advance(2.0)
 
-    assert await sources.reason() is None
+    assert await brakes.reason() is None
     assert one.asked == 2
 
 
 @pytest.mark.parametrize(
-    ("source", "expected"),
+    ("brake", "expected"),
     [
         (Told("the lag", StoreError("the database is away.")), "the lag cannot be told"),
         (Silent("the lag"), "the lag does not answer within 0.05 s"),
     ],
 )
-async def test_a_source_that_cannot_tell_asks_for_rest(source: Told, expected: str) -> None:
+async def test_a_brake_that_cannot_tell_asks_for_rest(brake: Told, expected: str) -> None:
     """Whoever named it did so to protect something."""
-    sources, _ = _sources(source)
+    brakes, _ = _brakes(brake)
 
-    assert expected in (await sources.reason() or "")
+    assert expected in (await brakes.reason() or "")
 
 
 async def test_a_flag_file_pauses_as_long_as_it_is_there(tmp_path: Path) -> None:
@@ -116,15 +116,16 @@ async def test_a_query_gives_a_number(tmp_path: Path, query: str, expected: str 
 
 
 @pytest.mark.parametrize(
-    "query", ["SELECT NULL", "SELECT 'much'", "SELECT 1 WHERE 0", "SELECT nothing", "SELECT 9e999 - 9e999"]
+    "query",
+    ["SELECT NULL", "SELECT 'much'", "SELECT 1 WHERE 0", "SELECT nothing", "SELECT 9e999 - 9e999"],
 )
 async def test_a_query_without_a_number_is_an_error(tmp_path: Path, query: str) -> None:
     """Which counts as a wish to rest."""
     database = SqlDatabase(_file(tmp_path), migration="", options=SqlOptions())
     try:
         limit = QueryLimit("the lag", database, query, 10.0)
-        sources = ThrottleSources([limit], ManualClock(), poll_seconds=1, answer_seconds_max=5)
-        assert "the lag cannot be told" in (await sources.reason() or "")
+        brakes = Brakes([limit], ManualClock(), poll_seconds=1, answer_seconds_max=5)
+        assert "the lag cannot be told" in (await brakes.reason() or "")
     finally:
         await database.close()
 

@@ -1,7 +1,7 @@
 """What else may ask a worker to rest: a flag file, and numbers that a database gives.
 
-Any one of them is enough. One that cannot be asked counts as a wish to rest: whoever named a
-source did so to protect something, and silence does not tell that it is well.
+Any one of them is enough. One that cannot be asked counts as a wish to rest: whoever named it
+did so to protect something, and silence does not tell that it is well.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from crossfade.store.sql_database import SqlDatabase
 from crossfade.store.sql_dialect import Cursor
 
 
-class ThrottleSource(Protocol):
+class Brake(Protocol):
     """One thing that may ask for rest."""
 
     @property
@@ -34,7 +34,7 @@ class FlagFile:
         self.name = f"the flag file {path}"
 
     async def reason(self) -> str | None:
-        """See `ThrottleSource.reason`."""
+        """See `Brake.reason`."""
         try:
             self._path.lstat()
         except (FileNotFoundError, NotADirectoryError):
@@ -65,7 +65,7 @@ class QueryLimit:
         self._query = query.replace("%", "%%") if doubled else query
 
     async def reason(self) -> str | None:
-        """See `ThrottleSource.reason`."""
+        """See `Brake.reason`."""
         number = await self._database.connections.read(self._number)
         if number <= self._limit:
             return None
@@ -83,12 +83,12 @@ class QueryLimit:
         return number
 
 
-class ThrottleSources:
-    """All sources of one worker, asked together at bounded intervals."""
+class Brakes:
+    """All brakes of one worker, asked together at bounded intervals."""
 
     def __init__(
         self,
-        sources: Sequence[ThrottleSource],
+        brakes: Sequence[Brake],
         clock: Clock,
         *,
         poll_seconds: float,
@@ -97,14 +97,13 @@ class ThrottleSources:
         """Ask nothing yet.
 
         Args:
-            sources: what may ask for rest.
+            brakes: what may ask for rest.
             clock: this process's clock.
             poll_seconds: how long an answer counts.
-            answer_seconds_max: longest wait for all of them; a source without an answer asks for
-                rest.
+            answer_seconds_max: longest wait for all of them; one without an answer asks for rest.
 
         """
-        self._sources = sources
+        self._brakes = brakes
         self._clock = clock
         self._poll_seconds = poll_seconds
         self._answer_seconds_max = answer_seconds_max
@@ -115,16 +114,16 @@ class ThrottleSources:
         """Why to rest, every reason that there is, or None."""
         now = self._clock.monotonic()
         if self._asked_at is None or now - self._asked_at >= self._poll_seconds:
-            found = await asyncio.gather(*map(self._ask, self._sources))
+            found = await asyncio.gather(*map(self._ask, self._brakes))
             self._reasons = tuple(one for one in found if one is not None)
             self._asked_at = self._clock.monotonic()
         return "; ".join(self._reasons) or None
 
-    async def _ask(self, source: ThrottleSource) -> str | None:
+    async def _ask(self, brake: Brake) -> str | None:
         try:
             async with asyncio.timeout(self._answer_seconds_max):
-                return await source.reason()
+                return await brake.reason()
         except TimeoutError:
-            return f"{source.name} does not answer within {self._answer_seconds_max:g} s"
+            return f"{brake.name} does not answer within {self._answer_seconds_max:g} s"
         except (StoreError, ConfigurationError) as error:
-            return f"{source.name} cannot be told: {error}"
+            return f"{brake.name} cannot be told: {error}"

@@ -1,0 +1,1 @@
+"""`doctor` and `init` on real servers."""
