@@ -27,11 +27,14 @@ def to_legacy(row: Record) -> Record:
     return {"CustomerId": row["id"], "FullName": row["display_name"]}
 
 
+NOWHERE = "postgresql:///none"
+"""Replaced by the benchmark before the file is loaded."""
+
 bulk = Migration("bulk")
 bulk.entity(
     "customer",
-    legacy=SqlTable(os.environ.get("BENCH_BULK_LEGACY", "postgresql:///none"), "Customer", key="CustomerId"),
-    new=SqlTable(os.environ.get("BENCH_BULK_NEW", "postgresql:///none"), "customers", key="id"),
+    legacy=SqlTable(os.environ.get("BENCH_BULK_LEGACY", NOWHERE), "Customer", key="CustomerId"),
+    new=SqlTable(os.environ.get("BENCH_BULK_NEW", NOWHERE), "customers", key="id"),
     to_new=to_new,
     to_legacy=to_legacy,
 )

@@ -98,6 +98,7 @@ async def serve(folder: Path, stage: Stage, fraction: float, ports: tuple[int, i
     migration = definition(folder, *ports)
     await prepare(migration)
     node = await open_node(migration, config, serving=True)
+    assert node.app is not None
     await node.start()
     try:
         if stage is Stage.SHADOW:

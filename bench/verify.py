@@ -39,6 +39,7 @@ from crossfade.seams.failpoint import unarmed
 from crossfade.seams.randomness import SystemRandomness
 from crossfade.seams.tasks import TaskOwner
 from crossfade.store.base import StoreEpoch
+from crossfade.store.digests import pairs_of
 from crossfade.store.sql import SqlDatabases, open_sql_store
 from crossfade.verification.verifier import Verifier
 
@@ -220,8 +221,10 @@ async def _copied(legacy: str, new: str, ledger: Path, rows: int) -> Opened:
         pass
     if not is_complete(opened.ledger.look(lambda one: one.entity(ENTITY)).coverage):
         raise AssertionError("the backfill did not end")
-    _, verdict = await opened.verify(Way.DIGESTS)
-    _check(verdict, rows, 0)
+    kept = pairs_of(opened.sides.entities[ENTITY].new)
+    sums = None if kept is None else await kept.sums([])
+    if sums is None or sum(one.rows for one in sums.sums) != rows:
+        raise AssertionError("the backfill kept no digests")
     return opened
 
 

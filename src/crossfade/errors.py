@@ -129,6 +129,10 @@ class NoDatabaseError(ConfigurationError, StoreUnreachableError):
     exit_code = 3
 
 
+class NotPreparedError(ConfigurationError):
+    """A store has no mark of the migration: not prepared yet, made anew, or emptied."""
+
+
 class RightMissingError(ConfigurationError):
     """The user of a database's URL may not do what is needed; the message names the right."""
 
@@ -194,4 +198,7 @@ class KeyArgumentError(CrossfadeError):
 
 
 class NestedWriteError(CrossfadeError):
-    """A call that is only compared tried to write; nothing was written."""
+    """A call inside another one may not write there; nothing was written.
+
+    It is only compared, or it is not part of the transaction of the write around it.
+    """

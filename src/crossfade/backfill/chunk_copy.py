@@ -332,7 +332,11 @@ class ChunkCopier:
             rows_max=max(1, self._size.rows(self.chunk_rows) >> smaller),
             ordered=self._ordered,
             fence=Fence(opened.token, opened.epoch),
-            digest=copy_digest(self._stores, towards, opened.generation),
+            digest=(
+                copy_digest(self._stores, towards, opened.generation)
+                if self.options.keep_digests
+                else None
+            ),
         )
 
     def _told(self, rows: int, seconds: float, row_bytes: int) -> None:

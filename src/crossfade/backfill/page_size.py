@@ -28,7 +28,7 @@ class PageSize:
         return max(1, min(rows_max, self._bytes_max // max(1, self._row_bytes)))
 
     def note(self, row_bytes: int) -> None:
-        """A page was read whose rows took so much: larger ones count at once, smaller ones slowly."""
+        """Rows of a page took so much: larger ones count at once, smaller ones slowly."""
         if not row_bytes:
             return
         known = self._row_bytes or 0

@@ -4,13 +4,16 @@ from dataclasses import dataclass
 
 from crossfade.seams.clock import Clock
 
+_PAGE_ROWS = 1_000
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ThrottleOptions:
     """When a sweep or a verification makes room for the callers of the authority."""
 
     slow_read_seconds: float = 0.1
-    """A page read faster than this is never taken for a sign of load."""
+    """A page of a thousand rows that is read faster than this, or a larger one in proportion, is
+    never taken for a sign of load."""
     slow_read_factor: float = 3.0
     """A read this many times as slow per row as the usual one is a sign of load."""
     pace_min: float = 0.05
@@ -49,7 +52,7 @@ class Throttle:
         usual = self._usual_row_seconds
         slow = (
             usual is not None
-            and seconds > self._options.slow_read_seconds
+            and seconds > self._options.slow_read_seconds * max(1.0, rows / _PAGE_ROWS)
             and per_row > usual * self._options.slow_read_factor
         )
         if slow:

@@ -62,6 +62,8 @@ class _CannotJoinError(Exception):
 
 
 _TWO = 2
+_LEFT_MAX = 1000
+"""Keys of which it is remembered who was in their way."""
 _CYCLE = "which points back to it by columns that can be neither NULL nor checked at the end"
 _Members = dict[RecordName, LeasedRecord]
 
@@ -84,6 +86,8 @@ class JointPuts:
         self.options = options
         # Two circles that share a key would take it from each other for ever.
         self._one_at_a_time = asyncio.Lock()
+        self._left_to_others: dict[RecordName, tuple[RecordName, ...]] = {}
+        """By key that met too many: who they were. Forgotten by a crash, or beyond the bound."""
 
     async def put(self, grant: LeaseGrant, wanted: Record | None, result: PutResult) -> JointPut:
         """Put a key whose own put ended with `result`, with whatever is in its way.
@@ -233,16 +237,25 @@ class JointPuts:
         Records that point to one another in a long circle never would: what is here is put
         without its pointers, so that there is something to point to. All of it stays dirty.
         """
+        own = next(iter(members.values()))
+        settled = [name for name in new if not self._ledger.look(partial(_is_due, name=name))]
+        known = self._left_to_others.pop(_name(own.grant), ())
+        again = tuple([name for name in settled if name in known])
+        if len(self._left_to_others) < _LEFT_MAX:
+            self._left_to_others[_name(own.grant)] = tuple(new)
+        if again:
+            # Converged since then, and in the way still: they are as the authority has them.
+            why = AUTHORITY_LACKS_IT if result.missing else POINTS_TO_IT
+            return JointPut(result, (own,), again, why)
         at = self._seams.clock.now().timestamp()
-        for entity in dict.fromkeys(name.entity for name in new):
-            keys = [name.key for name in new if name.entity == entity]
+        for entity in dict.fromkeys(name.entity for name in settled):
+            keys = [name.key for name in settled if name.entity == entity]
             reason = DirtyReason.CONVERGE
             mark = partial(mark_dirty, entity=entity, keys=keys, reason=reason, at=at)
             await self._ledger.transact(mark)
         if result.missing:
             # Crash here: what is parked is dirty, like everything that was leased.
             await self._put(members, parked=True)
-        own = next(iter(members.values()))
         return JointPut(result, (own,), tuple(new))
 
     async def _let_go(self, members: _Members) -> None:
@@ -264,6 +277,12 @@ def _obstacles(entity: str, result: PutResult) -> tuple[RecordName, ...]:
 
 def _is_current(rows: RowsQueries, grant: LeaseGrant) -> bool:
     return rows.key(grant.entity, grant.key).lease == grant.lease
+
+
+def _is_due(rows: RowsQueries, name: RecordName) -> bool:
+    """Whether a key is to be converged anyway."""
+    state = rows.key(name.entity, name.key)
+    return state.dirty and state.quarantine is None
 
 
 def _is_untouched(rows: RowsQueries, grant: LeaseGrant) -> bool:

@@ -5,6 +5,7 @@ import os
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import TypeVar
 
 import psycopg
@@ -249,10 +250,12 @@ def open_postgres_ledger(
             made_here = upgrade_postgres(writing, schema, randomness)
             reader = PostgresReader(place, schema, options, clock)
             route = Route(options.route_seconds, options.dead_seconds / 2)
+            # Requests wait for what is asked here, and it is never much.
+            short = replace(options, statement_seconds_max=options.connect_seconds_max)
             nodes = PostgresNodes(
                 place=place, schema=schema, name=name, registration=randomness.identifier(),
-                route=route, asker=PostgresReader(place, schema, options, clock), clock=clock,
-                options=options,
+                route=route, asker=PostgresReader(place, schema, short, clock), clock=clock,
+                options=short,
             )  # fmt: skip
             nodes.register(writing)
             # Only now: whoever changes the authority waits for the processes that are registered.

@@ -5,10 +5,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import psycopg
 from psycopg import errors, sql
+from psycopg.pq import TransactionStatus
 from psycopg.rows import tuple_row
 
 from crossfade.errors import ConfigurationError, LedgerUnavailableError
@@ -16,7 +17,11 @@ from crossfade.ledger.postgres_options import PostgresLedgerOptions
 from crossfade.ledger.postgres_place import PostgresPlace
 from crossfade.ledger.query_file import parse_queries
 
+if TYPE_CHECKING:
+    from psycopg.abc import PQGen
+
 Row = tuple[Any, ...]
+Result = TypeVar("Result")
 
 CANNOT_WAIT = (errors.LockNotAvailable, errors.DeadlockDetected, errors.SerializationFailure)
 """Somebody else holds a row or a lock that this transaction needs: tried again."""
@@ -29,6 +34,33 @@ _WRONG_SETTINGS = (
     errors.InvalidSchemaName,
 )
 _SETTLED = {"28P01", "28000", "3D000", "42501", "3F000"}
+
+
+_GRACE_SECONDS = 1.0
+"""How much longer than the server's own limit for a statement its answer may take."""
+
+
+class BoundedConnection(psycopg.Connection[Row]):
+    """A connection on which nobody waits for ever for a server that stands still.
+
+    Neither `statement_timeout` nor the network's own times end that: the server is there, its
+    machine takes what is sent, and it says nothing.
+    """
+
+    seconds_max: float | None = None
+
+    def wait(
+        self, gen: "PQGen[Result]", interval: float = 0.1, timeout: float | None = None
+    ) -> Result:
+        """See `psycopg.Connection.wait`; what has not answered in time is closed."""
+        bound = self.seconds_max if timeout is None else timeout
+        try:
+            return super().wait(gen, interval=interval, timeout=bound)
+        except psycopg.Error:
+            # Its answer may come later: nothing else may ever be asked here.
+            if timeout is None and self.pgconn.transaction_status == TransactionStatus.ACTIVE:
+                self.pgconn.finish()
+            raise
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +169,7 @@ def open_session(
 
     """
     with translated(place.shown):
-        connection = psycopg.connect(
+        connection = BoundedConnection.connect(
             place.url,
             autocommit=True,
             row_factory=tuple_row,
@@ -149,6 +181,7 @@ def open_session(
             keepalives_count=3,
             tcp_user_timeout=10_000,
         )
+        connection.seconds_max = options.statement_seconds_max + _GRACE_SECONDS
         try:
             return _prepared(connection, place, options, schema)
         except BaseException:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Sequence
 from typing import Any, NoReturn, TypeVar
 
 import psycopg
-from psycopg.pq import TransactionStatus
+from psycopg.pq import PipelineStatus, TransactionStatus
 from psycopg.rows import tuple_row
 
 from crossfade.errors import ConfigurationError, LedgerError
@@ -71,6 +71,22 @@ def transact_within(
 
     """
     return _drive(ledger, connection, _transact(ledger, transition))
+
+
+def run_within(
+    ledger: PostgresLedger, connection: "psycopg.Connection[Any]", query: str
+) -> None:
+    """Run a statement that changes no row, unless the user's transaction has failed or ended."""
+    if connection.info.transaction_status == TransactionStatus.INTRANS:
+        _drive(ledger, connection, _only(query))
+
+
+async def run_within_async(
+    ledger: PostgresLedger, connection: "psycopg.AsyncConnection[Any]", query: str
+) -> None:
+    """See `run_within`."""
+    if connection.info.transaction_status == TransactionStatus.INTRANS:
+        await _drive_async(ledger, connection, _only(query))
 
 
 async def look_within_async(
@@ -181,6 +197,10 @@ class WithinRows:
         )
 
 
+def _only(query: str) -> Asking[None]:
+    yield (query, ())
+
+
 def _lock_route(ledger: PostgresLedger) -> Asking[MigrationState]:
     ((_, isolation),) = yield ("lock_shared", (ledger.route_lock,))
     # A transaction with one snapshot would read the row as it was when it began: locking the row
@@ -271,6 +291,11 @@ async def _drive_async(
 
 
 def _check_open(connection: "psycopg.Connection[Any] | psycopg.AsyncConnection[Any]") -> None:
+    if connection.info.pipeline_status != PipelineStatus.OFF:
+        raise ConfigurationError(
+            "the connection is in pipeline mode, in which nobody can tell what is one transaction. "
+            "Call the function outside of `connection.pipeline()`."
+        )
     idle = connection.info.transaction_status == TransactionStatus.IDLE
     if idle and connection.autocommit:
         raise ConfigurationError(

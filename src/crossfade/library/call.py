@@ -20,8 +20,8 @@ from crossfade.model.side import Side
 class Call:
     """A function operation with the arguments of one caller."""
 
-    __slots__ = ("args", "called", "context", "keys", "kwargs", "observes", "owner", "pristine",
-                 "types")  # fmt: skip
+    __slots__ = ("args", "called", "connection", "context", "keys", "kwargs", "observes", "owner",
+                 "pristine", "types")  # fmt: skip
 
     def __init__(
         self,
@@ -42,6 +42,8 @@ class Call:
         self.context: contextvars.Context | None = None
         """The caller's context, as it was then."""
         self.observes = False
+        self.connection: object = None
+        """Whose transaction the write is part of, where it is part of its caller's."""
 
     def prepare(self) -> bool:
         """Copy arguments and context before any side is asked; False where that cannot be done."""
@@ -173,7 +175,10 @@ class Call:
     def _inside(self, side: Side, role: str, outer: Inside | None) -> Inside:
         entity = self.called.operation.entity
         writes = not self.called.is_read
-        return Inside(self.owner, side, role, writes, entity, self.keys, place(), outer)
+        connection = self.connection if role == SERVE else None
+        return Inside(
+            self.owner, side, role, writes, entity, self.keys, place(), outer, connection
+        )
 
 
 def _is_awaitable(value: object) -> bool:

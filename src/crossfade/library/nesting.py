@@ -28,6 +28,8 @@ class Inside:
     place: tuple[int, object]
     """The thread and task of the call itself."""
     outer: "Inside | None"
+    connection: object = None
+    """The connection of its caller's own transaction, where it writes in that."""
 
     @property
     def shadow(self) -> bool:
@@ -74,11 +76,25 @@ def shadow_side(outer: Inside, *, writes: bool) -> Side | None:
     return outer.side
 
 
-def owned_side(outer: Inside, entity: str, keys: tuple[Key, ...]) -> Side | None:
+def owned_side(
+    outer: Inside, entity: str, keys: tuple[Key, ...], connection: object
+) -> Side | None:
     """The side of the write that owns these keys already; None where this call owns itself.
 
     Only a call on the write's own stack: a task or thread that it began may outlive it, and then
     its intent would promise nothing.
+
+    Raises:
+        NestedWriteError: the write around it is part of a transaction, and this one is not: it
+            would stand although the record of it were rolled back.
+
     """
     same = outer.entity == entity and keys and set(keys) <= set(outer.keys)
-    return outer.side if outer.writes and same and outer.place == place() else None
+    if not (outer.writes and same and outer.place == place()):
+        return None
+    if outer.connection is not None and outer.connection is not connection:
+        raise NestedWriteError(
+            "a write of the same key, inside one in its caller's transaction, is not part of that "
+            "transaction. Nothing was written; pass it the same connection, with transaction=."
+        )
+    return outer.side

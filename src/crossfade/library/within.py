@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from crossfade.errors import ConfigurationError, KeyArgumentError, WritesHeldError
+from crossfade.ledger.from_url import is_shared
 from crossfade.ledger.transitions.intents import WriteRequest, note_written
 from crossfade.library.call import Call
 from crossfade.library.call_answer import CallAnswer
@@ -20,9 +21,9 @@ if TYPE_CHECKING:
     from crossfade.assembly import Node
     from crossfade.ledger.postgres import PostgresLedger
 
-POSTGRES = "postgresql://"
-Address = tuple[str, int, str]
-"""Host, port and database of a connection."""
+SCHEMES = ("postgresql", "postgres")
+CONNECT_SECONDS_MAX = 5
+"""Longest wait, once a side, to find out whether its database is the ledger's."""
 
 
 class Within:
@@ -35,8 +36,8 @@ class Within:
 
     def __init__(self, node: "Node") -> None:
         self._node = node
-        self._homes: dict[str, dict[Side, Address]] = {}
-        """Entity -> its sides whose store is in the ledger's own database."""
+        self._homes: dict[tuple[str, Side], bool] = {}
+        """Whether an entity's side has its store in the ledger's own database."""
 
     def write(self, call: Call) -> CallAnswer | None:
         """Carry out one write; None where the authority is elsewhere, so that it is written apart.
@@ -51,20 +52,31 @@ class Within:
         # Loaded only here: the driver is an extra.
         from crossfade.ledger.postgres_within import (  # noqa: PLC0415
             look_within,
+            run_within,
             transact_within,
         )
 
-        ledger, connection = self._ledger(call), self._connection(call)
-        homes = self._homes_of(call, ledger)
+        ledger, connection = self._ledger(call), connection_of(call)
         if not ledger.lives_in(connection):
             raise _elsewhere(call)
         state = look_within(ledger, connection)
-        if state.authority not in homes:
+        if not self._is_at_home(call, state.authority, ledger):
             return None
         plan = _planned(state, call)
         for keys in _before(plan, call):
             transact_within(ledger, connection, self._noting(call, keys))
-        answer = call.run(state.authority)
+        call.connection = connection
+        if call.keys:
+            answer = call.run(state.authority)
+        else:
+            run_within(ledger, connection, "begin_create")
+            try:
+                answer = call.run(state.authority)
+            except BaseException:
+                run_within(ledger, connection, "undo_create")
+                raise
+            if answer.error is not None:
+                run_within(ledger, connection, "undo_create")
         for keys in _after(plan, call, answer):
             transact_within(ledger, connection, self._noting(call, keys))
         return answer
@@ -72,21 +84,33 @@ class Within:
     async def write_async(self, call: Call) -> CallAnswer | None:
         """See `write`; with an asynchronous connection."""
         from crossfade.ledger.postgres_within import (  # noqa: PLC0415 - the driver is an extra
+            lives_in_async,
             look_within_async,
+            run_within_async,
             transact_within_async,
         )
 
-        ledger, connection = self._ledger(call), self._connection(call)
-        homes = self._homes_of(call, ledger)
-        if _address(connection) not in homes.values():
+        ledger, connection = self._ledger(call), connection_of(call)
+        if not await lives_in_async(ledger, connection):
             raise _elsewhere(call)
         state = await look_within_async(ledger, connection)
-        if state.authority not in homes:
+        if not self._is_at_home(call, state.authority, ledger):
             return None
         plan = _planned(state, call)
         for keys in _before(plan, call):
             await transact_within_async(ledger, connection, self._noting(call, keys))
-        answer = await call.run_async(state.authority)
+        call.connection = connection
+        if call.keys:
+            answer = await call.run_async(state.authority)
+        else:
+            await run_within_async(ledger, connection, "begin_create")
+            try:
+                answer = await call.run_async(state.authority)
+            except BaseException:
+                await run_within_async(ledger, connection, "undo_create")
+                raise
+            if answer.error is not None:
+                await run_within_async(ledger, connection, "undo_create")
         for keys in _after(plan, call, answer):
             await transact_within_async(ledger, connection, self._noting(call, keys))
         return answer
@@ -98,7 +122,7 @@ class Within:
         return partial(note_written, request=request, at=at)
 
     def _ledger(self, call: Call) -> "PostgresLedger":
-        if not self._node.config.ledger.startswith(POSTGRES):
+        if not is_shared(self._node.config.ledger):
             raise ConfigurationError(
                 f"{call.called.name} writes in its caller's transaction, which needs a ledger in "
                 "that database. Use a PostgreSQL ledger there, or remove transaction= and commit "
@@ -108,35 +132,43 @@ class Within:
         found: PostgresLedger = ledger
         return found
 
-    def _connection(self, call: Call) -> Any:  # noqa: ANN401 - of a driver that is an extra
-        place = call.called.transaction
-        if place is None:
-            raise _elsewhere(call)
-        try:
-            return place.value(call.args, call.kwargs)
-        except LookupError:
-            call.called.signature.bind(*call.args, **call.kwargs)
-            raise
+    def _is_at_home(self, call: Call, authority: Side, ledger: "PostgresLedger") -> bool:
+        """Whether the authority's rows are in the ledger's database; the other side's must be else.
 
-    def _homes_of(self, call: Call, ledger: "PostgresLedger") -> dict[Side, Address]:
+        The other side is asked only then: it need not answer for a write on this one.
+        """
         entity = call.called.operation.entity
-        known = self._homes.get(entity)
-        if known is None:
-            known = self._homes[entity] = dict(self._find_homes(entity, ledger))
-        if not known:
+        if self._is_home(entity, authority, ledger):
+            return True
+        if not self._is_home(entity, authority.other, ledger):
             raise _elsewhere(call)
+        return False
+
+    def _is_home(self, entity: str, side: Side, ledger: "PostgresLedger") -> bool:
+        known = self._homes.get((entity, side))
+        if known is None:
+            store = self._node.definition.entities[entity].store(side)
+            known = False
+            if isinstance(store, SqlTable):
+                url = self._node.definition.database_url(store.url, os.environ)
+                scheme, _, rest = url.partition("://")
+                if scheme.partition("+")[0] in SCHEMES:
+                    with _connected(f"postgresql://{rest}") as connection:
+                        known = ledger.lives_in(connection)
+            self._homes[entity, side] = known
         return known
 
-    def _find_homes(self, entity: str, ledger: "PostgresLedger") -> Iterator[tuple[Side, Address]]:
-        for side in Side:
-            store = self._node.definition.entities[entity].store(side)
-            if not isinstance(store, SqlTable):
-                continue
-            url = self._node.definition.database_url(store.url, os.environ)
-            if url.startswith(POSTGRES):
-                with _connected(url) as connection:
-                    if ledger.lives_in(connection):
-                        yield side, _address(connection)
+
+def connection_of(call: Call) -> Any:  # noqa: ANN401 - of a driver that is an extra
+    """The connection whose transaction the write belongs to; raises as the function would."""
+    place = call.called.transaction
+    if place is None:
+        raise _elsewhere(call)
+    try:
+        return place.value(call.args, call.kwargs)
+    except LookupError:
+        call.called.signature.bind(*call.args, **call.kwargs)
+        raise
 
 
 def _planned(state: MigrationState, call: Call) -> WritePlan:
@@ -173,16 +205,11 @@ def _elsewhere(call: Call) -> ConfigurationError:
     )
 
 
-def _address(connection: Any) -> Address:  # noqa: ANN401 - of a driver that is an extra
-    info = connection.info
-    return info.hostaddr or info.host, info.port, info.dbname
-
-
 @contextmanager
 def _connected(url: str) -> Iterator[Any]:
     import psycopg  # noqa: PLC0415 - an extra
 
-    connection = psycopg.connect(url)
+    connection = psycopg.connect(url, connect_timeout=CONNECT_SECONDS_MAX)
     try:
         yield connection
     finally:

@@ -22,7 +22,7 @@ from crossfade.library.handed_comparer import HandedComparer
 from crossfade.library.mailbox import Done, Mailbox, TaskMailbox, ThreadMailbox
 from crossfade.library.nesting import inside_of, owned_side, shadow_side
 from crossfade.library.node_thread import NodeThread
-from crossfade.library.within import Within
+from crossfade.library.within import Within, connection_of
 from crossfade.model.function_operation import FunctionOperation
 from crossfade.model.side import Side
 from crossfade.seams.tasks import Tasks
@@ -127,7 +127,11 @@ class Writes:
         if outer is None:
             return None
         side = shadow_side(outer, writes=True)
-        return side or owned_side(outer, call.called.operation.entity, call.keys)
+        if side is not None:
+            return side
+        within = call.called.transaction is not None
+        connection = connection_of(call) if within else None
+        return owned_side(outer, call.called.operation.entity, call.keys, connection)
 
     def _prepare(self, call: Call) -> None:
         if call.called.operation.replay:

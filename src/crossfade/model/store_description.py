@@ -19,9 +19,11 @@ class SqlTable:
     """
 
     url: str
-    """`sqlite:///relative.db`, `sqlite:////absolute.db`, or the path of an SQLite file."""
+    """`postgresql://user@host:5432/database`, `mariadb://user@host:3306/database` (or `mysql://`),
+    `sqlite:///relative.db`, `sqlite:////absolute.db`, or the path of an SQLite file."""
     table: str
-    """The table's exact name."""
+    """The table's exact name; of PostgreSQL `schema.table` where the search path does not find it.
+    """
     key: str | tuple[str, ...] = ()
     """The columns that identify a row; a child's default is its primary key."""
     children: Mapping[str, "SqlTable"] | None = None

@@ -5,7 +5,7 @@ from functools import partial
 
 from crossfade.convergence.forgotten_store import ForgottenStores
 from crossfade.convergence.sides import Sides
-from crossfade.errors import ForeignLedgerError, StoreUnreachableError
+from crossfade.errors import ForeignLedgerError, NotPreparedError, StoreUnreachableError
 from crossfade.ledger.base import Ledger
 from crossfade.ledger.rows import RowsQueries
 from crossfade.ledger.transitions.flips import confirm_epoch
@@ -19,7 +19,7 @@ from crossfade.reconciler.options import ReconcilerOptions
 from crossfade.reconciler.quarantine_waits import QuarantineWaits
 from crossfade.reconciler.returned_side import ReturnedSide
 from crossfade.seams.bundle import Seams
-from crossfade.store.base import StoreEpoch
+from crossfade.store.base import FencedDatabase, StoreEpoch
 
 ACTOR = "reconciler"
 
@@ -117,7 +117,7 @@ class Upkeep:
             migration = self._ledger.migration
             if not migration.copies_allowed or migration.lost_side is side:
                 return
-            found = await database.epoch()
+            found = await self._epoch_of(side, database)
             await self._forgotten.check(side, database.name, found)
             identity = self._ledger.identity
             wanted = StoreEpoch(identity.ledger_id, identity.incarnation, migration.epoch)
@@ -130,6 +130,14 @@ class Upkeep:
             await database.raise_epoch(wanted)
         if self._ledger.migration.confirmed(side) < epoch:
             await self._ledger.transact(partial(confirm_epoch, side=side, epoch=epoch))
+
+    async def _epoch_of(self, side: Side, database: FencedDatabase) -> StoreEpoch | None:
+        try:
+            return await database.epoch()
+        except NotPreparedError:
+            # Our own tables went with what was copied; who prepares them anew finds it void.
+            await self._forgotten.check(side, database.name, None)
+            raise
 
     async def note_nothing_held(self) -> None:
         """Reads stop asking for held keys once there is none."""

@@ -130,19 +130,21 @@ class FunctionRecords:
             function = partial(self._functions.put, _given(key), dict(record))
         if key in self._running:
             raise StoreUnreachableError(f"{self.name}: an earlier call for the key still runs.")
+        refused, unreachable = self._functions.refused, self._functions.unreachable
+        limit = asyncio.timeout(self._seconds)
         try:
-            async with asyncio.timeout(self._seconds):
+            async with limit:
                 await self._call(function, key=key)
-        except self._functions.refused as error:
-            reason = f"the function refuses the record ({type(error).__name__})"
-            return PutResult(PutStatus.REFUSED, reason)
-        except self._functions.unreachable as error:
+        except (*refused, *unreachable) as error:
+            if limit.expired():
+                # Ours, of a kind that they may name: the call was cut off and may go on.
+                raise self._unknown(error) from error
+            if isinstance(error, refused):
+                reason = f"the function refuses the record ({type(error).__name__})"
+                return PutResult(PutStatus.REFUSED, reason)
             raise StoreUnreachableError(f"{self.name}: {type(error).__name__}.") from error
         except Exception as error:
-            raise StoreOutcomeUnknownError(
-                f"{self.name} raised {type(error).__name__}: the put may or may not have taken "
-                "place. Name what certainly did nothing in unreachable=, or in refused=."
-            ) from error
+            raise self._unknown(error) from error
         return OK
 
     async def close(self) -> None:
@@ -150,6 +152,12 @@ class FunctionRecords:
         if self._threads is not None:
             self._threads.shutdown(wait=False, cancel_futures=True)
             self._threads = None
+
+    def _unknown(self, error: Exception) -> StoreOutcomeUnknownError:
+        return StoreOutcomeUnknownError(
+            f"{self.name} raised {type(error).__name__}: the put may or may not have taken place. "
+            "Name what certainly did nothing in unreachable=, or in refused=."
+        )
 
     async def _asked(self, function: Callable[..., Any], *arguments: object) -> Any:  # noqa: ANN401 - what users return
         try:

@@ -103,8 +103,27 @@ class HttpExchange:
                 auto_decompress=False,
                 headers=self._headers,
                 trust_env=False,
+                middlewares=(_sent_once,),
             )
         return self._session
+
+
+class _CutOffError(aiohttp.ClientError):
+    """The connection was cut behind a request; not of the kinds after which the client repeats."""
+
+
+async def _sent_once(
+    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    """Keep the client from sending a PUT or a DELETE again by itself: the first may act late."""
+    try:
+        return await handler(request)
+    except aiohttp.ClientConnectorError:
+        raise
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        if request.method == "GET":
+            raise
+        raise _CutOffError(type(error).__name__) from error
 
 
 def _tag(answer: aiohttp.ClientResponse) -> str:

@@ -159,9 +159,16 @@ def number_of(error: Exception) -> int:
     return first if isinstance(first, int) else -1
 
 
-def denied(error: Exception) -> bool:
-    """Whether a right on a table, or on a column of it, is missing."""
-    return number_of(error) in _RIGHT_MISSING
+def denied(error: Exception, place: str = "") -> bool:
+    """Whether a right on a table, or on a column of it, is missing.
+
+    Args:
+        error: what PyMySQL raised.
+        place: the table's quoted name where no other one is meant.
+
+    """
+    name = place.rpartition(".")[2].strip("`")
+    return number_of(error) in _RIGHT_MISSING and name in _text(error)
 
 
 def _refusal(error: Exception, code: int) -> str | None:

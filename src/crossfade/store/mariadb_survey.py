@@ -19,6 +19,13 @@ _TRIES = {
 """Right to a statement that needs it and does nothing; INSERT alone is tried without a SELECT."""
 
 
+_SEQUENCE_TRIES = {
+    "SELECT": "EXPLAIN SELECT increment FROM {0}",
+    "INSERT": "EXPLAIN SELECT NEXTVAL({0})",
+}
+"""The same for a sequence; what is explained is not run."""
+
+
 class MariaDbSurvey:
     """Everything that is asked of one database."""
 
@@ -47,6 +54,14 @@ class MariaDbSurvey:
         if lacks:
             place = f"{self._shown(database)}.{self._shown(table)}"
             yield f"GRANT {', '.join(lacks)} ON {place} TO {user};"
+        for _, sequence in sequences_of(cursor, table):
+            lacks = [
+                right
+                for right, statement in _SEQUENCE_TRIES.items()
+                if not self._runs(cursor, statement.format(sequence), sequence)
+            ]
+            if lacks:
+                yield f"GRANT {', '.join(lacks)} ON {sequence} TO {user};"
 
     def grants(self, cursor: Cursor, tables: Sequence[str], role: str) -> Iterator[str]:
         """See `Surveying.grants`."""
@@ -86,12 +101,15 @@ class MariaDbSurvey:
         if table not in OURS:
             column = self._first_column(cursor, table)
         statement = _TRIES[right].format(self._quote(table), self._quote(column))
+        return self._runs(cursor, statement, self._shown(table))
+
+    def _runs(self, cursor: Cursor, statement: str, place: str) -> bool:
+        """Whether a right on a place is there: whatever else is wrong does not count."""
         try:
             cursor.execute(statement)
             cursor.fetchall()
         except ERRORS as error:
-            # Whatever else is wrong with the statement, the right was there.
-            return not denied(error)
+            return not denied(error, place)
         return True
 
     def _first_column(self, cursor: Cursor, table: str) -> str:

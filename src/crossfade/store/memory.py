@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from crossfade.errors import ConfigurationError, ForeignLedgerError
+from crossfade.errors import ForeignLedgerError, NotPreparedError
 from crossfade.model.key import Key
 from crossfade.seams.failpoint import Failpoint, unarmed
 from crossfade.store.base import OK, Fence, PutResult, PutStatus, Record, StoreEpoch
@@ -182,4 +182,4 @@ class MemoryDatabase:
 
     def _check_prepared(self) -> None:
         if not self.disk.prepared:
-            raise ConfigurationError(f"the database {self._name} {_NO_TABLES}")
+            raise NotPreparedError(f"the database {self._name} {_NO_TABLES}")

@@ -18,7 +18,7 @@ from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
-from crossfade.errors import ConfigurationError, StoreUnreachableError
+from crossfade.errors import ConfigurationError, NotPreparedError, StoreUnreachableError
 from crossfade.model.store_description import without_secrets
 from crossfade.store.base import OK, PutResult, PutStatus, StoreEpoch
 from crossfade.store.bson_form import CODEC
@@ -216,9 +216,9 @@ class MongoDatabase:
             return PutResult(PutStatus.FENCED_EPOCH, "the database has another epoch")
         return OK
 
-    def unprepared(self) -> ConfigurationError:
+    def unprepared(self) -> NotPreparedError:
         """What stands in the way of a database that was not prepared."""
-        return ConfigurationError(
+        return NotPreparedError(
             f"{self.name} has no {EPOCHS} of this migration. Run `crossfade doctor --apply`."
         )
 

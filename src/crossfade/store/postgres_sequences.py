@@ -62,11 +62,11 @@ def move_past(cursor: Cursor, address: Address, preparer: IdentifierPreparer) ->
         furthest = cursor.fetchone()[0]
         if furthest is None:
             continue
+        # In one statement: an attempt that comes late does not undo what was counted since.
         name = f"{quote(sequence.schema)}.{quote(sequence.name)}"
-        cursor.execute(f"SELECT last_value, is_called FROM {name}")  # noqa: S608 - the same
-        last, is_called = cursor.fetchone()
-        following = last + step if is_called else last
-        behind = following <= furthest if rising else following >= furthest
-        if behind:
-            given = (sequence.oid, furthest)
-            cursor.execute("SELECT pg_catalog.setval(%s::oid::regclass, %s)", given)
+        following = f"last_value::numeric + CASE WHEN is_called THEN {step} ELSE 0 END"
+        behind = f"{following} {'<=' if rising else '>='} %s"
+        cursor.execute(
+            f"SELECT pg_catalog.setval(%s::oid::regclass, %s) FROM {name} WHERE {behind}",  # noqa: S608 - the same
+            (sequence.oid, furthest, furthest),
+        )

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from crossfade.errors import (
     ConfigurationError,
     ForeignLedgerError,
+    NotPreparedError,
     StoreError,
     StoreUnreachableError,
 )
@@ -207,15 +208,15 @@ class RedisDatabase:
             if cursor == b"0":
                 return
 
-    def unprepared(self, state: str) -> ConfigurationError:
+    def unprepared(self, state: str) -> NotPreparedError:
         """What stands in the way of a server that was not prepared, or has forgotten."""
         if state == "restarted":
-            return ConfigurationError(
+            return NotPreparedError(
                 f"{self.name} was restarted and does not keep every write through that: what was "
                 "copied into it may be gone. Run `crossfade doctor --apply`, and everything is "
                 "copied again."
             )
-        return ConfigurationError(
+        return NotPreparedError(
             f"{self.name} has no mark of this migration: it was not prepared, or it was emptied. "
             "Run `crossfade doctor --apply`."
         )

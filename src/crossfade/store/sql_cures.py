@@ -6,6 +6,7 @@ from sqlalchemy import Column, Index, MetaData, Table
 from sqlalchemy.schema import CreateIndex
 from sqlalchemy.sql.elements import quoted_name
 
+from crossfade.store.postgres_cures import altered
 from crossfade.store.sql_dialect import SqlDialect
 from crossfade.store.sql_tables import StoreTable
 
@@ -48,7 +49,7 @@ def _altered(dialect: SqlDialect, table: StoreTable, column: str, change: str) -
     preparer = dialect.compiler.identifier_preparer
     name = preparer.format_table(_core(table, [column]))
     quoted = preparer.quote_identifier(column)
-    return _shown(f"ALTER TABLE {name} ALTER COLUMN {quoted} {change}")
+    return _shown(altered(name, quoted, change))
 
 
 def _core(table: StoreTable, columns: Sequence[str]) -> Table:

@@ -10,12 +10,13 @@ from decimal import Decimal
 from typing import Any
 
 from crossfade.model.entity_graph import Reference
-from crossfade.model.key import Key
+from crossfade.model.key import Key, RecordName
 from crossfade.store.base import PutStatus, Record
 from crossfade.store.sql_binding import BoundBatch, BoundRows
 from crossfade.store.sql_dialect import ColumnFacts, Cursor, Raw, Row, Violation, ViolationError
 from crossfade.store.sql_links import SchemaLinks
 from crossfade.store.sql_parts import StoreParts
+from crossfade.store.sql_pointing import RowsThatPoint
 from crossfade.store.sql_reading import TableReading
 
 _TRIES_MAX = 100
@@ -25,17 +26,24 @@ _LETTERS = "0123456789abcdefghijklmnopqrstuvwxyz"
 class Parking:
     """Parks values of the records of one transaction."""
 
-    def __init__(self, schema: SchemaLinks, group: str, entities: Collection[str]) -> None:
+    def __init__(
+        self, schema: SchemaLinks, points: RowsThatPoint, group: str, names: Collection[RecordName]
+    ) -> None:
         self._schema = schema
+        self._points = points
+        self._names = names
         self._tables = {
-            table.name for entity in entities for table in schema.of(entity, group).tables
+            table.name
+            for entity in dict.fromkeys(name.entity for name in names)
+            for table in schema.of(entity, group).tables
         }
 
     def park(self, cursor: Cursor, parts: StoreParts, key: Key, batch: BoundBatch | None) -> None:
         """Park what the record's rows have and shall not keep; None: they shall go.
 
         Raises:
-            ViolationError: a value that must be unique can be no other one for a moment.
+            ViolationError: a value that must be unique can be no other one for a moment, or
+                records point to it that are not put, too: the engine would change them.
 
         """
         main = parts.reading.main
@@ -87,6 +95,10 @@ class Parking:
             there = dict(zip(table.names, row, strict=True))
             parked = self._parked(cursor, table, there, wanted.get(identity))
             if parked:
+                if not self._points.renamed_by(table).isdisjoint(parked):
+                    self._points.check_gone(
+                        cursor, table, table.table.identity, [identity], self._names
+                    )
                 statement = table.statements.update(tuple(parked))
                 given = (*identity, *parked.values())
                 cursor.execute(statement.sql, statement.parameters(given))
@@ -106,8 +118,9 @@ class Parking:
             if name in leaves and there[name] is not None
         }
         for unique in table.table.unique:
-            free = [name for name in unique if name in there and name not in table.table.identity]
-            if not free or leaves.isdisjoint(free) or not parked.keys().isdisjoint(free):
+            # Only what the record gives a value again: other columns are the service's own.
+            free = [name for name in unique if name in leaves and name not in table.table.identity]
+            if not free or not parked.keys().isdisjoint(free):
                 continue
             if any(there.get(name, 0) is None for name in unique):
                 continue

@@ -1,6 +1,7 @@
 """Rows that point somewhere: who would be hit by a delete, and which parents are missing."""
 
 from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Any
 
 from sqlalchemy import (
     Column,
@@ -69,7 +70,11 @@ class RowsThatPoint:
     def is_pointed_to(self, reading: SqlReading) -> bool:
         """Whether rows of any entity point to the tables of this one."""
         tables = (reading.main, *reading.children.values())
-        return any(self._schema.pointing_to(one.table.name) for one in tables)
+        return any(self.pointing_tables(one) for one in tables)
+
+    def pointing_tables(self, table: TableReading) -> frozenset[str]:
+        """The tables of any entity whose rows may point to this one's."""
+        return frozenset(one.table for one in self._schema.pointing_to(table.table.name))
 
     def renamed_by(self, table: TableReading) -> frozenset[str]:
         """Columns outside the row's identity to which others point."""
@@ -160,7 +165,8 @@ class RowsThatPoint:
     def _make_there(self, table: str, columns: tuple[str, ...]) -> Statement:
         core = self._core(table, columns)
         parameters = [f"v{index}" for index in range(len(columns))]
-        statement = select(literal_column("1")).select_from(core).where(_equal(core, columns))
+        one: ColumnElement[Any] = literal_column("1")
+        statement = select(one).select_from(core).where(_equal(core, columns))
         return compiled(statement.limit(1), parameters, self._dialect)
 
     def _make_lock(self, table: str, columns: tuple[str, ...]) -> Statement:

@@ -60,9 +60,9 @@ class SqlPutting:
 
         `but`: the records that are put in this transaction, which may point to what goes.
         """
-        self._put_rows(cursor, batch, but)
-        for name, children in batch.children.items():
-            self._put_children(cursor, self._reading.children[name], children, but)
+        if self._write_once(cursor, batch, but):
+            # The engine may have changed rows that pointed to those which went: now it refuses.
+            self._write_once(cursor, batch, but)
 
     def delete(
         self, cursor: Cursor, key: Key, text: str, fence: Fence, ledger: Ledger | None
@@ -105,6 +105,15 @@ class SqlPutting:
         left = {key: record for key, record in batch.records.items() if key not in fenced}
         return self._binder.bind(left)
 
+    def _write_once(self, cursor: Cursor, batch: BoundBatch, but: Collection[RecordName]) -> bool:
+        """Whether rows went to which others may have pointed."""
+        self._put_rows(cursor, batch, but)
+        went = [
+            self._put_children(cursor, self._reading.children[name], children, but)
+            for name, children in batch.children.items()
+        ]
+        return any(went)
+
     def _put_rows(self, cursor: Cursor, batch: BoundBatch, but: Collection[RecordName]) -> None:
         main = self._reading.main
         rows = main.rows_with(cursor, main.table.key, list(batch.records))
@@ -120,18 +129,41 @@ class SqlPutting:
         child: TableReading,
         children: BoundChildren,
         but: Collection[RecordName],
-    ) -> None:
-        owned = set(children.parents)
-        rows = child.rows_with(cursor, child.table.parent, children.parents)
-        # Text that only the collation finds equal belongs to somebody else.
-        existing = _by_identity(child, (row for row in rows if child.parent_of(row) in owned))
+    ) -> bool:
+        existing = self._children_of(cursor, child, children.parents)
         gone = set(existing).difference(*(group.identities for group in children.groups))
+        pointing = self._points.pointing_tables(child) if gone else frozenset()
+        if child.table.name in pointing:
+            # Rows that no longer point to those which go do not go with them.
+            for group in children.groups:
+                self._put_over(cursor, child, _those_in(group, existing), existing, but)
         if gone:
             self._points.check_gone(cursor, child, child.table.identity, list(gone), but)
             _change(cursor, child, child.statements.delete(child.table.identity), list(gone))
+        if pointing:
+            existing = self._children_of(cursor, child, children.parents)
         for group in children.groups:
-            self._check_renamed(cursor, child, group, existing, but)
-            _put_over(cursor, child, group, existing)
+            self._put_over(cursor, child, group, existing, but)
+        return bool(pointing)
+
+    def _children_of(
+        self, cursor: Cursor, child: TableReading, parents: Sequence[Key]
+    ) -> dict[Row, Row]:
+        owned = set(parents)
+        rows = child.rows_with(cursor, child.table.parent, parents)
+        # Text that only the collation finds equal belongs to somebody else.
+        return _by_identity(child, (row for row in rows if child.parent_of(row) in owned))
+
+    def _put_over(
+        self,
+        cursor: Cursor,
+        table: TableReading,
+        wanted: BoundRows,
+        existing: Mapping[Row, Row],
+        but: Collection[RecordName],
+    ) -> None:
+        self._check_renamed(cursor, table, wanted, existing, but)
+        _put_over(cursor, table, wanted, existing)
 
     def _check_renamed(
         self,
@@ -192,6 +224,13 @@ def _change(
             f"table {table.table.name!r} changed {cursor.rowcount} of {len(rows)} row(s): a "
             f"trigger ignores some, or their key is NULL or not unique"
         )
+
+
+def _those_in(wanted: BoundRows, existing: Mapping[Row, Row]) -> BoundRows:
+    pairs = zip(wanted.identities, wanted.rows, strict=True)
+    rows = [row for identity, row in pairs if identity in existing]
+    identities = [identity for identity in wanted.identities if identity in existing]
+    return BoundRows(wanted.shape, identities, rows)
 
 
 def _by_identity(table: TableReading, rows: Iterable[Row]) -> dict[Row, Row]:

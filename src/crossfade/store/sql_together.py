@@ -47,7 +47,7 @@ class SqlTogether:
         self.entity = ""
         """Of the record that is looked at now, or was when it was refused."""
         self._parking = Parking(
-            database.schema, group, list(dict.fromkeys(one.name.entity for one in records))
+            database.schema, database.points, group, {one.name for one in records}
         )
 
     def prepared(self) -> Work[PutResult]:

@@ -5,6 +5,7 @@ import sqlite3
 from crossfade.errors import (
     ConfigurationError,
     CrossfadeError,
+    NotPreparedError,
     StoreError,
     StoreUnreachableError,
 )
@@ -110,9 +111,9 @@ def is_undecodable(error: Exception) -> bool:
     return isinstance(error, sqlite3.OperationalError) and str(error).startswith(_UNDECODABLE)
 
 
-def tables_missing(database: str) -> ConfigurationError:
+def tables_missing(database: str) -> NotPreparedError:
     """The error of a database without our two tables."""
-    return ConfigurationError(
+    return NotPreparedError(
         f"the database {database} has no tables crossfade_fence and crossfade_epoch. "
         f"Run `crossfade doctor --apply` to create them."
     )

@@ -128,11 +128,14 @@ class UnfencedDatabase:
         if held != found:
             # Refused from now on, whether or not the rest can be waited for.
             self._epoch = held
-            await self._idle.wait()
-            lost = max((slot.lost_until for slot in self._slots.values()), default=float("-inf"))
             try:
+                await self._idle.wait()
+                lost = max(
+                    (slot.lost_until for slot in self._slots.values()), default=float("-inf")
+                )
                 self._check_quiet(max(self._quiet_from, lost))
-            except StoreUnreachableError:
+            except BaseException:
+                # Cancelled, too: whoever asks again must not find it raised without the wait.
                 self._epoch = found
                 raise
         return held

@@ -19,7 +19,7 @@ class VerificationOptions:
     """First pause before a page is read again; doubled with each further one."""
     rows_per_second_max: float | None = None
     """Rows compared per second; None is no limit but that of a slow authority."""
-    sum_rows: int = 50_000
+    sum_rows: int = 20_000
     """Rows of which a database makes one sum of digests, in one statement."""
     sum_rows_min: int = 1_000
     """The same after statements that took too long, each of which halves it."""

@@ -13,8 +13,8 @@ from crossfade.verification.options import VerificationOptions
 First = TypeVar("First")
 Second = TypeVar("Second")
 
-RANGES_AT_ONCE = 4
-"""Ranges that a statement after another adds up before one side waits for the other."""
+RANGES_AT_ONCE = 10
+"""Ranges that one connection of a side adds up before it waits for the other side."""
 CROWDED = 4
 """A range of whole numbers with this many times the usual rows is asked for again by parts."""
 

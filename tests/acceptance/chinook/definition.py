@@ -1,4 +1,4 @@
-"""Both migrations of Chinook with their operations, as a program that uses the library has them."""
+"""Both migrations of Chinook with their operations, as a program that uses the library has."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -3,7 +3,7 @@
 import contextlib
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +82,9 @@ def rows_at(url: str) -> Rows:
     return _rows(url, VIEWS[url.partition(":")[0]])
 
 
-def _differences(table: str, expected: dict[Key, Row], found: dict[Key, Row]) -> Iterator[str]:
+def _differences(
+    table: str, expected: Mapping[Key, Row], found: Mapping[Key, Row]
+) -> Iterator[str]:
     for key in sorted(expected.keys() | found.keys()):
         if key not in found:
             yield f"{table} {key} is missing; it should be {expected[key]}"
@@ -129,9 +131,7 @@ def _cursor(url: str) -> Iterator[Any]:
 
 
 def _of(table: str, places: dict[tuple[str, Key], Row]) -> list[tuple[tuple[str, Key], Row]]:
-    return sorted(
-        (one for one in places.items() if one[0][0] == table), key=lambda one: one[0][1]
-    )
+    return sorted((one for one in places.items() if one[0][0] == table), key=lambda one: one[0][1])
 
 
 def _insert(connection: psycopg.Connection[Any], table: str, row: Row) -> None:

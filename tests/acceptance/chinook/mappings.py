@@ -24,7 +24,8 @@ class Renamed:
     def to_second(self, record: Record) -> Record:
         """A record of the first side as the second one has it."""
         return {
-            theirs: self.forth.get(mine, _same)(record[mine]) for mine, theirs in self.pairs.items()
+            theirs: self.forth.get(mine, _same)(record[mine])
+            for mine, theirs in self.pairs.items()
         }
 
     def to_first(self, record: Record) -> Record:
@@ -86,7 +87,9 @@ def staff_from_last_employee(record: Record) -> Record:
     return staff_from_employee(record | texts)
 
 
-def with_lines(parent: Renamed, lines: Renamed, first: str, second: str) -> tuple[Convert, Convert]:
+def with_lines(
+    parent: Renamed, lines: Renamed, first: str, second: str
+) -> tuple[Convert, Convert]:
     """The mappings of an aggregate whose child list has another name on each side."""
 
     def forth(record: Record) -> Record:

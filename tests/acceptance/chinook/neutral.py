@@ -43,7 +43,7 @@ TEXT = {
     "playlist": "name", "employee": "last_name", "customer": "last_name",
     "invoice": "billing_address",
 }  # fmt: skip
-"""Table -> the column that a writer puts a text of its own into, unlike that of any other write."""
+"""Table -> the column that gets a text of the writer's own, unlike that of any other write."""
 
 LINES = "lines"
 """Where an invoice's row has its lines, in order of their ids."""

@@ -8,16 +8,17 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from tests.acceptance.chinook.writes import Told, read_log
 
 ROOT = Path(__file__).parents[3]
 SECONDS_MAX = 45.0
 REFUSED_BY_A_GATE = 5
+TOOK = "took.txt"
 
 DEFINITION = """
 import os
@@ -100,8 +101,17 @@ class Project:
             "CHINOOK_NEW": self.new,
             "NO_COLOR": "1",
         }
-        self.took: list[tuple[str, float]] = []
-        """What was done and when, for who looks at a failure."""
+        self._began = time.monotonic()
+        self._processes: list[subprocess.Popen[str]] = []
+
+    def __enter__(self) -> Self:
+        """Nothing runs yet."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing runs any more."""
+        for process in self._processes:
+            end(process, signal.SIGKILL)
 
     # Commands.
 
@@ -118,7 +128,7 @@ class Project:
             timeout=SECONDS_MAX,
             check=False,
         )
-        self.took.append((" ".join(words), round(time.monotonic() - began, 2)))
+        self._took(" ".join(words), began)
         return Ended(ended.returncode, ended.stdout, ended.stderr)
 
     def do(self, *words: str) -> Ended:
@@ -137,7 +147,7 @@ class Project:
         while not true():
             assert time.monotonic() < began + seconds_max, (what, self.evidence())
             time.sleep(0.1)
-        self.took.append((what, round(time.monotonic() - began, 2)))
+        self._took(what, began)
 
     def promote(self, stage: str) -> None:
         """Move forward as soon as every gate is open."""
@@ -157,9 +167,10 @@ class Project:
 
     def wait_until_settled(self) -> None:
         """Wait until nothing is dirty, open or quarantined."""
-
         counted = ("dirty", "open_intents", "quarantined", "unbound_creates")
-        self.wait("settled", lambda: not any(self.look("status")["totals"][one] for one in counted))
+        self.wait(
+            "settled", lambda: not any(self.look("status")["totals"][one] for one in counted)
+        )
 
     # Processes.
 
@@ -170,9 +181,8 @@ class Project:
         assert process.stdout.readline(), self.evidence()
         return process
 
-    @contextlib.contextmanager
-    def writing(self, processes: int) -> Iterator[list[subprocess.Popen[str]]]:
-        """Writers write; at the end those that live stop, and have nothing to complain of."""
+    def start_writers(self, processes: int) -> list[subprocess.Popen[str]]:
+        """Writers, when they write."""
         writers = [
             self._start(
                 f"writer{number}",
@@ -182,22 +192,21 @@ class Project:
             )
             for number in range(processes)
         ]  # fmt: skip
-        try:
-            for one in writers:
-                assert self._line_of(one) == "ready\n", self.evidence()
-            for one in writers:
-                self._tell(one)
-            yield writers
-            alive = [one for one in writers if one.poll() is None]
-            assert alive, self.evidence()
-            for one in alive:
-                self._tell(one)
-            for one in alive:
-                assert self._line_of(one) == "stopped\n", self.evidence()
-                assert one.wait(SECONDS_MAX) == 0, self.evidence()
-        finally:
-            for one in writers:
-                end(one, signal.SIGKILL)
+        for one in writers:
+            assert self._line_of(one) == "ready\n", self.evidence()
+        for one in writers:
+            self._tell(one)
+        return writers
+
+    def stop_writers(self, writers: list[subprocess.Popen[str]]) -> None:
+        """Those that live end the write that they are at, and say so."""
+        alive = [one for one in writers if one.poll() is None]
+        assert alive, self.evidence()
+        for one in alive:
+            self._tell(one)
+        for one in alive:
+            assert self._line_of(one) == "stopped\n", self.evidence()
+            assert one.wait(SECONDS_MAX) == 0, self.evidence()
 
     def told(self) -> Told:
         """What the writers have noted."""
@@ -215,19 +224,26 @@ class Project:
 
     def evidence(self) -> str:
         """What to look at after a failure."""
-        files = sorted(self.folder.glob("*.err"))
-        tails = [f"--- {file.name}\n{file.read_text()[-3000:]}" for file in files]
-        return "\n".join([str(self.took), *tails])
+        files = [self.folder / TOOK, *sorted(self.folder.glob("*.err"))]
+        return "\n".join(f"--- {file.name}\n{file.read_text()[-3000:]}" for file in files)
+
+    def _took(self, what: str, began: float) -> None:
+        """Note what was done, when it began, and how long it took."""
+        now = time.monotonic()
+        with (self.folder / TOOK).open("a") as file:
+            file.write(f"{began - self._began:7.2f} s {now - began:6.2f} s  {what}\n")
 
     def _log(self, number: int) -> Path:
         return self.folder / f"writer{number}.log"
 
     def _start(self, name: str, command: list[str]) -> subprocess.Popen[str]:
         with (self.folder / f"{name}.err").open("a") as errors:
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 command, cwd=self.folder, env=self.environment, text=True, stderr=errors,
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             )  # fmt: skip
+        self._processes.append(process)
+        return process
 
     def _line_of(self, process: subprocess.Popen[str]) -> str:
         assert process.stdout is not None

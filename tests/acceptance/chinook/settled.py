@@ -61,7 +61,10 @@ def settle(told: Told, found: Rows) -> Settled:
 
 
 def _apply(
-    write: Write, lives: dict[Place, list[Life]], own: dict[tuple[str, Place], Life], result: Settled
+    write: Write,
+    lives: dict[Place, list[Life]],
+    own: dict[tuple[str, Place], Life],
+    result: Settled,
 ) -> None:
     for change in write.changes:
         assert change.key is not None

@@ -86,8 +86,10 @@ class Traffic:
             ["artist", "album", "track", "playlist", "employee", "customer", "invoice", "invoice"]
         )
         row = self._new_row(entity)
-        if row is None:
-            return
+        if row is not None:
+            self._make_record(entity, row)
+
+    def _make_record(self, entity: str, row: Row) -> None:
         lines = row.get(LINES, [])
         plain = {name: value for name, value in row.items() if name != LINES}
         write = self._write(

@@ -26,7 +26,7 @@ THREADS = 2
 PAUSE_SECONDS_MAX = 0.06
 
 
-def main(folder: Path, leg: int, mine: int, processes: int, log_file: Path, seed: int) -> None:  # noqa: PLR0913, PLR0917
+def main(folder: Path, leg: int, mine: int, processes: int, log_file: Path, seed: int) -> None:
     """Write until told to stop; then stop properly, and say so."""
     migration = first_migration() if leg == 1 else second_migration()
     urls = os.environ["CHINOOK_LEGACY"], os.environ["CHINOOK_NEW"]

@@ -38,6 +38,16 @@ def test_one_function(tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(120)
+def test_two_tables(tmp_path: Path) -> None:
+    """Forward, back and to the end; its judge finds both tables as the callers were told."""
+    ended = _run("02_two_tables", tmp_path)
+
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "both databases hold every acknowledged write, and nothing else" in ended.stdout
+    assert "from live to shadow" in ended.stdout
+
+
+@pytest.mark.timeout(120)
 def test_inside_the_old_service(tmp_path: Path) -> None:
     """The planted bugs are found, and no passenger ever feels the new service."""
     ended = _run("03_inside_the_old_service", tmp_path)

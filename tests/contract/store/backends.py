@@ -142,8 +142,6 @@ def _mariadb(request: pytest.FixtureRequest) -> MariaDbBackend:
 
 def _mongodb(request: pytest.FixtureRequest) -> MongoBackend:
     del request
-    if not MONGODB:
-        pytest.skip("untested: no MongoDB can be had here; CROSSFADE_TEST_MONGODB names one")
     return MongoBackend(MONGODB)
 
 
@@ -157,7 +155,8 @@ BACKENDS: dict[str, Callable[[pytest.FixtureRequest], Backend]] = {
     "postgres": _postgres,
     "mariadb": _mariadb,
     "redis": _redis,
-    "mongodb": _mongodb,
+    # No MongoDB can be had where this project is built: the suite runs where somebody names one.
+    **({"mongodb": _mongodb} if MONGODB else {}),
 }
 """Engine to what makes it; another engine is one more class and one more line."""
 

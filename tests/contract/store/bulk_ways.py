@@ -31,7 +31,7 @@ class Ways:
             went.append(1)
             return ordinary(*arguments)
 
-        self.store._putting.put = seen  # type: ignore[method-assign]  # noqa: SLF001
+        self.store._putting.put = seen  # type: ignore[assignment, method-assign]  # noqa: SLF001
         try:
             result = await self.store.put_many(records, fence)
         finally:
@@ -49,7 +49,8 @@ class Ways:
     def rows(self, table: str) -> list[tuple[Any, ...]]:
         """What is there, as the server writes it."""
         quoted = table.replace('"', '""')
-        return run(self.url, f'SELECT t::text, t.ctid::text FROM "{quoted}" t ORDER BY 1')
+        rows = f'SELECT t::text, t.ctid::text FROM "{quoted}" t ORDER BY 1'  # noqa: S608 - quoted
+        return run(self.url, rows)
 
     def content(self, table: str) -> list[str]:
         """The same without the places of the rows."""
@@ -76,6 +77,7 @@ async def ways(url: str, *statements: str, table: str, **how: Any) -> AsyncItera
 def records_of(
     count: int, make: Callable[[int], Record], first: int = 1
 ) -> list[tuple[Key, Record]]:
+    """Records of the keys from `first` on."""
     return [((number,), make(number)) for number in range(first, first + count)]
 
 

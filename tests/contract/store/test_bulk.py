@@ -65,7 +65,7 @@ _VALUES: dict[str, st.SearchStrategy[Any]] = {
         _TEXT.filter(lambda text: "\x00" not in text), st.integers(), max_size=2
     ),
     "plain": st.lists(st.booleans(), max_size=3),
-    "at": st.datetimes(timezones=st.sampled_from([UTC, BERN]), min_value=datetime(2, 1, 1)),  # noqa: DTZ001
+    "at": st.datetimes(datetime(2, 1, 1), timezones=st.sampled_from([UTC, BERN])),  # noqa: DTZ001
     "local": st.datetimes(),
     "day": st.dates(),
     "clock": st.times(),
@@ -188,10 +188,16 @@ async def test_a_value_that_does_not_fit_refuses_the_batch(
 
 
 async def test_keys_of_several_parts_and_of_text(postgres_url: str) -> None:
-    """Text keys whose collation orders otherwise, beside keys that only the collation finds equal."""
+    """Text keys whose collation orders otherwise; some are equal only by their collation."""
     table = (
-        "CREATE COLLATION folded (provider = icu, locale = 'und-u-ks-level2', deterministic = false)",
-        "CREATE TABLE words (lang text, word text COLLATE folded, n integer, PRIMARY KEY (lang, word))",
+        (
+            "CREATE COLLATION folded (provider = icu, locale = 'und-u-ks-level2', "
+            "deterministic = false)"
+        ),
+        (
+            "CREATE TABLE words (lang text, word text COLLATE folded, n integer, "
+            "PRIMARY KEY (lang, word))"
+        ),
     )
     async with ways(postgres_url, *table, table="words", key=("lang", "word")) as both:
         batch: list[tuple[Key, Record]] = [
@@ -204,7 +210,7 @@ async def test_keys_of_several_parts_and_of_text(postgres_url: str) -> None:
             key: {"lang": key[0], "word": key[1], "n": record["n"] + 1} for key, record in batch
         }
 
-        clash = [((lang, word.upper()), {"n": 0}) for (lang, word), _ in batch]
+        clash = [((lang, str(word).upper()), {"n": 0}) for (lang, word), _ in batch]
         result = await both.store.put_many(clash, Fence(7, 1))
         assert result.result.status is PutStatus.UNIQUE
 
@@ -294,7 +300,7 @@ async def test_without_the_right_to_temporary_tables_rows_go_the_ordinary_way(
 
 
 async def test_digests_are_kept_beside_the_fence(postgres_url: str) -> None:
-    """Both, of the row that was copied and of the row that was put; an ordinary put forgets them."""
+    """Of the row that was copied and of the row that was put; an ordinary put forgets both."""
     async with ways(postgres_url, NOTES, table="notes") as both:
         batch = records_of(ROWS, lambda number: {"note": "a", "n": number})
         await both.store.put_many(batch, FENCE, [number * 11 for number in range(ROWS)])

@@ -130,7 +130,7 @@ def _scalars() -> st.SearchStrategy[Any]:
 
 
 @pytest.mark.parametrize("name", sorted(BACKENDS))
-@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     records=st.lists(
         st.fixed_dictionaries({}, optional=dict.fromkeys(EXACT, _scalars())), max_size=4

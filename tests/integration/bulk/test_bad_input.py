@@ -1,4 +1,4 @@
-"""What goes wrong on real servers in the midst of a sweep: never a stopped sweep, never half a chunk."""
+"""What goes wrong on real servers in mid-sweep: never a stopped sweep, never half a chunk."""
 
 import asyncio
 import time
@@ -22,14 +22,15 @@ def _legacy(url: str, *statements: str, rows: int = ROWS, table: str = "thing_ol
     run_postgres(
         url,
         f"CREATE TABLE {table} (id bigint PRIMARY KEY, note text)",
-        f"INSERT INTO {table} SELECT n, 'note ' || n FROM generate_series(1, {rows}) n",
+        f"INSERT INTO {table} SELECT n, 'note ' || n FROM generate_series(1, {rows}) n",  # noqa: S608 - the same
         *statements,
     )
 
 
 def _copied(new: str, table: str = "thing") -> dict[int, str]:
     with psycopg.connect(new) as connection:
-        return dict(connection.execute(f"SELECT id, note FROM {table}").fetchall())
+        found = connection.execute(f"SELECT id, note FROM {table}")  # noqa: S608 - our own name
+        return dict(found.fetchall())
 
 
 def _expected(*but: int) -> dict[int, str]:
@@ -229,7 +230,7 @@ async def test_rows_that_maria_cannot_hold_are_set_aside(
     assert row is not None
     _legacy(
         postgres_url,
-        f"UPDATE thing_old SET note = repeat('x', {int(row[0]) + 1000}) WHERE id = 77",
+        f"UPDATE thing_old SET note = repeat('x', {int(row[0]) + 1000}) WHERE id = 77",  # noqa: S608
         "UPDATE thing_old SET note = '😀' WHERE id = 78",
         "UPDATE thing_old SET note = 'bad' WHERE id = 79",
     )

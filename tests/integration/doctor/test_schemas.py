@@ -89,7 +89,7 @@ async def test_types_that_do_not_fit(place: Make, tmp_path: Path) -> None:
     assert "legacy.kept" not in text
     ddl = next(one["ddl"] for one in document["findings"] if "new cannot hold" in one["message"])
     assert 'ALTER COLUMN "small" TYPE bigint;' in ddl
-    new.run(*ddl.splitlines())
+    new.run_script(ddl.splitlines())
     back = one_with(told(document), "a to legacy: legacy cannot hold")
     assert "new.small" in back
     assert "numbers below zero" in back
@@ -141,8 +141,8 @@ async def test_nulls(place: Make, tmp_path: Path) -> None:
     assert "new.c" not in one_with(findings, "must not be NULL")
     assert "legacy.d" in one_with(findings, "the mapping raises where one of these is NULL")
     ddl = [one["ddl"] for one in document["findings"] if "must not be NULL" in one["message"]]
-    assert ddl == ['ALTER TABLE "public"."a" ALTER COLUMN "b" DROP NOT NULL;']
-    new.run(*ddl)
+    assert 'ALTER TABLE "public"."a" ALTER COLUMN "b" DROP NOT NULL;' in ddl[0]
+    new.run_script(ddl[0].splitlines())
     assert not any("must not be NULL" in one for one in told(await found(shop, tmp_path)))
 
 
@@ -174,7 +174,7 @@ async def test_uniques_and_collations(place: Make, tmp_path: Path) -> None:
     assert "utf8mb4_nopad_bin" in one_with(findings, "a on new: the keys code are not ordered")
     for one in document["findings"]:
         if one["what"] == "a on legacy" or "legacy does not promise" in one["message"]:
-            legacy.run(*one["ddl"].splitlines())
+            legacy.run_script(one["ddl"].splitlines())
     after = told(await found(shop, tmp_path))
     assert not any("legacy does not promise" in one for one in after)
 

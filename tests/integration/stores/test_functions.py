@@ -158,6 +158,25 @@ async def test_a_function_that_hangs_leaves_its_key_alone() -> None:
     assert kept.documents[1]["name"] == "newer"
 
 
+async def test_our_own_limit_is_none_of_their_exceptions() -> None:
+    """A call that was cut off may still act, also where `OSError` is declared unreachable."""
+    kept = Kept()
+
+    async def put(number: int, record: dict[str, Any]) -> None:
+        await asyncio.Event().wait()
+        kept.put(number, record)
+
+    functions = _functions(kept, asynchronous=False, put=put, unreachable=(OSError,))
+    opened = Opened(functions)
+    store = await opened.store()
+
+    with pytest.raises(StoreOutcomeUnknownError):
+        await store.put((1,), {"name": "late"}, Fence(5, 3))
+    with pytest.raises(StoreUnreachableError, match="may still take place"):
+        await store.put((1,), {"name": "newer"}, Fence(6, 3))
+    await opened.databases.close()
+
+
 async def test_what_functions_return_is_checked() -> None:
     """No dict, no key, no order: an error that names the function, never a short walk."""
     kept = Kept()

@@ -26,7 +26,7 @@ from crossfade.store.unfenced import Standing
 from crossfade.testing.manual_clock import ManualClock
 from tests.integration.stores.http_service import HttpInvoices
 from tests.integration.stores.invoices import LegacyService
-from tests.integration.stores.walk import shop, walk_there_and_back
+from tests.integration.stores.walk import eventually, shop, walk_there_and_back
 
 EPOCH = StoreEpoch("ledger-1", 1, 3)
 WITHIN = 0.5
@@ -220,6 +220,46 @@ async def test_nobody_puts_a_key_while_a_lost_put_may_act(
 
     assert [other.status, late.status] == [PutStatus.OK, PutStatus.OK]
     assert service.documents[7]["customer"] == {"name": "Newer"}
+
+
+@pytest.mark.parametrize("record", [DOCUMENT, None])
+async def test_a_put_whose_connection_is_cut_is_not_sent_again(
+    service: HttpInvoices, opened: Opened, record: dict[str, Any] | None
+) -> None:
+    """The first one may act late: after whatever a repetition was answered."""
+    await opened.store.read((7,))
+
+    def cut(request: web.Request) -> web.Response | None:
+        if request.method != "GET" and request.transport is not None:
+            request.transport.close()
+        return None
+
+    service.misbehave = cut
+    with pytest.raises(StoreOutcomeUnknownError):
+        await opened.store.put((7,), record, Fence(5, 3))
+    service.misbehave = lambda _: None
+
+    assert len([one for one, _ in service.requests if one != "GET"]) == 1
+    with pytest.raises(StoreUnreachableError, match="may still take place"):
+        await opened.store.put((7,), record, Fence(6, 3))
+
+
+async def test_a_raised_epoch_that_was_given_up_is_waited_for_again(
+    service: HttpInvoices, opened: Opened
+) -> None:
+    """Else a put of the epoch before would land on what has authority by then."""
+    service.hang = asyncio.Event()
+    put = asyncio.ensure_future(opened.store.put((7,), DOCUMENT, Fence(5, 3)))
+    await eventually(lambda: ("PUT", 7) in service.requests, "the put is under way")
+    for _ in range(2):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await opened.database().raise_epoch(StoreEpoch("ledger-1", 1, 4))
+    service.hang.set()
+
+    assert (await put).status is PutStatus.OK
+    raised = await opened.database().raise_epoch(StoreEpoch("ledger-1", 1, 4))
+    assert raised.epoch == 4
 
 
 async def test_nothing_is_put_before_the_calls_of_an_earlier_process_have_ended(

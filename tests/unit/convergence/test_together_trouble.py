@@ -6,13 +6,14 @@ from crossfade.convergence.converge import ConvergeEnd
 from crossfade.convergence.options import ConvergenceOptions
 from crossfade.ledger.transitions.keys import take_lease
 from crossfade.model.key import Key, RecordName
+from crossfade.model.key_state import AUTHORITY_LACKS_IT, POINTS_TO_IT
 from crossfade.model.side import Side
-from crossfade.store.base import PutResult, PutStatus
+from crossfade.store.base import Fence, PutResult, PutStatus, Record
 from crossfade.store.memory import MemoryTable
 from crossfade.store.memory_store import MemoryStore
 from tests.builders import CUSTOMERS, World, make_entity
 from tests.fake_seams import StoreFault
-from tests.settling import assert_agreed, drain, start_shadow
+from tests.settling import ROUNDS_MAX, assert_agreed, drain, start_shadow
 from tests.unit.convergence.titles import (
     KEY,
     OTHER,
@@ -196,6 +197,44 @@ async def test_more_than_go_together_are_left_to_themselves() -> None:
     assert set(ends) == {ConvergeEnd.BLOCKED}
     assert node.world.key(OTHER).dirty
     assert node.world.key(THIRD).dirty
+
+
+@pytest.mark.parametrize("lacking", [False, True])
+async def test_many_that_stay_in_the_way_are_not_copied_for_ever(*, lacking: bool) -> None:
+    """An authority without the constraint keeps them so: the key is quarantined, they are not."""
+    world = World()
+    parents = {(2,): 7, (3,): 8, (4,): 9} if lacking else {(2,): 1, (3,): 1, (4,): 1}
+    world.entity = make_entity(
+        to_new=lambda row: {"id": row["id"], "title": row["name"], "next": None}
+    )
+    table = MemoryTable(CUSTOMERS, key=("id",), references={"next": CUSTOMERS})
+    mirror = world.stores[Side.NEW] = MemoryStore(world.databases[Side.NEW], CUSTOMERS, table)
+    node = await start_shadow(world, dict.fromkeys([KEY, *parents], "x"))
+    node.convergence.options = ConvergenceOptions(together_max=3)
+    names = tuple(RecordName(CUSTOMERS, (key,) if lacking else at) for at, key in parents.items())
+    many = PutResult(
+        PutStatus.FOREIGN_KEY,
+        "a foreign key",
+        missing=names if lacking else (),
+        in_the_way=() if lacking else names,
+    )
+    put = mirror.put
+
+    async def refuse(key: Key, record: Record | None, fence: Fence) -> PutResult:
+        return many if key == KEY else await put(key, record, fence)
+
+    mirror.put = refuse  # type: ignore[method-assign]
+    mark(node, KEY)
+
+    for _ in range(ROUNDS_MAX):
+        dirty = node.ledger.look(lambda rows: rows.dirty_keys(None, 100, ready=True))
+        for state in dirty:
+            await converge(node, state.key)
+
+    last = AUTHORITY_LACKS_IT if lacking else POINTS_TO_IT
+    assert (node.world.key(KEY).quarantine or "").endswith(last)
+    assert node.world.counts().dirty == 0
+    assert node.convergence.cleaned <= len(names) * 2
 
 
 async def test_a_long_circle_is_parked_and_stays_dirty() -> None:

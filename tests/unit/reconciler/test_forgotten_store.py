@@ -103,6 +103,22 @@ async def test_an_authority_that_forgot_deletes_nothing_from_the_mirror() -> Non
     assert workers.node.events_of(StoreForgot) == [told]
 
 
+async def test_an_authority_without_our_tables_deletes_nothing_either() -> None:
+    """It was made anew with the service's own tables alone, or its server kept nothing."""
+    world = await _copied()
+    _forget(world, Side.LEGACY)
+    world.databases[Side.LEGACY].disk.prepared = False
+    workers = make_workers(world)
+
+    await workers.reconciler.step()
+    while await workers.backfill.step():
+        pass
+
+    assert coverage_of(world) == ()
+    assert sweep_of(world).state is SweepState.PAUSED
+    assert len(world.values(Side.NEW)) == 2
+
+
 async def test_a_store_that_an_undone_flip_left_behind_forgot_nothing() -> None:
     """It lags by two for each; it has the epoch that its side is known to have taken."""
     world = await _copied()

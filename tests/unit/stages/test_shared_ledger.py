@@ -4,9 +4,12 @@ from collections.abc import Sequence
 from functools import partial
 
 from crossfade.ledger.nodes import NodeSeen, SingleNode
+from crossfade.ledger.rows import Rows
 from crossfade.ledger.transitions.flips import begin_flip
 from crossfade.model.key import Key
 from crossfade.model.stage import Stage
+from crossfade.stages.pace import Pace
+from crossfade.stages.shared_pace import PACES, SharedPace
 from crossfade.stages.shared_work import SharedWork
 from tests.builders import ANSWERS_WITHIN_SECONDS, DECISION, Node, make_node
 from tests.settling import start_shadow
@@ -148,3 +151,33 @@ async def test_only_the_process_that_works_runs_the_workers() -> None:
     task.cancel()
     await node.tasks.cancel_all()
     assert running == ["begun", "ended"] * 2
+
+
+async def test_the_pace_of_all_processes_that_live_adds_up() -> None:
+    """Each tells its own when it is news; what a dead one has told is forgotten."""
+    node = make_node()
+    cleaned = 0
+    others = Others(_seen(behind=False))
+    name = others.seen[0].node
+    pace = Pace(node.world.clock, lambda: cleaned)
+    shared = SharedPace(node.ledger, others, pace, node.world.clock)
+    pace.sample()
+
+    node.world.clock.jump(10.0)
+    cleaned = 200
+    await node.finish(shared.tell())
+    assert dict(node.ledger.look(lambda rows: rows.documents(PACES))) == {"me": 20.0}
+    assert node.ledger.look(shared.of_others) == 0.0
+    for one, per_second in ((name, 5.0), ("dead", 7.0)):
+        tell = partial(_set_pace, name=one, per_second=per_second)
+        await node.finish(node.ledger.transact(tell))
+    assert node.ledger.look(shared.of_others) == 5.0
+
+    await node.finish(shared.tell())
+
+    told = dict(node.ledger.look(lambda rows: rows.documents(PACES)))
+    assert told == {"me": 20.0, name: 5.0}
+
+
+def _set_pace(rows: Rows, *, name: str, per_second: float) -> None:
+    rows.set_document(PACES, name, per_second)

@@ -52,10 +52,15 @@ def doctor(
     """
     if grants:
         return _grants(role, everywhere)
+    document = _examined(Project(everywhere), apply=apply, records=records)
+    show(document, _lines(document), json=everywhere.json)
+    return ExitCode(document["exit_code"])
+
+
+def _examined(project: Project, *, apply: bool, records: int) -> dict[str, Any]:
     # Loaded only here: it brings the databases.
     from crossfade.control.doctor.examine import examine  # noqa: PLC0415
 
-    project = Project(everywhere)
     telltale = Telltale()
     work = examine(
         project.definition,
@@ -66,8 +71,7 @@ def doctor(
     )
     document = asyncio.run(work)
     telltale.clear()
-    show(document, _lines(document), json=everywhere.json)
-    return ExitCode(document["exit_code"])
+    return document
 
 
 def _grants(role: str, everywhere: Everywhere) -> ExitCode:

@@ -26,14 +26,20 @@ from crossfade.references import has_reference, resolve_reference
 QUESTIONS = {
     "legacy": ("Address of the legacy service", "http://127.0.0.1:8401"),
     "new": ("Address of the new service", "http://127.0.0.1:8402"),
-    "legacy_db": ("Database of legacy, such as sqlite:///legacy.db", "${env:LEGACY_DB}"),
+    "legacy_db": (
+        "Database of legacy, such as postgresql://user@host:5432/shop",
+        "${env:LEGACY_DB}",
+    ),
     "new_db": ("Database of new", "${env:NEW_DB}"),
 }
 
 Address = Annotated[str | None, Parameter(help="Address of the service, http://HOST:PORT.")]
 Database = Annotated[
     str | None,
-    Parameter(help="sqlite:///FILE, or ${env:NAME}; where it can be read, tables are paired."),
+    Parameter(
+        help="postgresql://, mariadb:// or sqlite:///FILE, or ${env:NAME}; where it can be read, "
+        "tables are paired."
+    ),
 ]
 
 

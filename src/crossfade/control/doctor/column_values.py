@@ -76,6 +76,16 @@ def typical_value(column: ColumnFacts, number: int) -> object:
     return None
 
 
+def same_values(one: ColumnFacts, other: ColumnFacts) -> bool:
+    """Whether values of one column are values of the other as they are, apart from their size."""
+    there, back = _kinds_of(one), _kinds_of(other)
+    return bool(there and back) and all(
+        holds(column, _KINDS[kind].typical(1))
+        for column, kinds in ((other, there), (one, back))
+        for kind in kinds
+    )
+
+
 def what_does_not_fit(given: ColumnFacts, taking: ColumnFacts) -> list[str]:
     """What the first column can hold and the second cannot, in words."""
     numbers = {int(n) for n in _SIZES.findall(f"{given.declared} {taking.declared}")}
@@ -101,7 +111,11 @@ def _kinds_of(column: ColumnFacts) -> tuple[str, ...]:
     if _is_loose(column):
         return next((kinds for words, kinds in _BY_NAME if words.search(column.declared)), ())
     # A column of JSON holds numbers and texts, too, but they are not at home there.
-    found = [name for name, kind in _KINDS.items() if holds(column, kind.typical(1))]
+    found = [
+        name
+        for name, kind in _KINDS.items()
+        if name != _ONLY_LOOSE and holds(column, kind.typical(1))
+    ]
     return ("json",) if "json" in found else tuple(found)
 
 
@@ -136,7 +150,7 @@ def _decimals(sizes: _Sizes) -> Iterator[Sample]:
 
 def _floats(sizes: _Sizes) -> Iterator[Sample]:
     del sizes
-    yield Sample(0.1, "floating-point numbers of 64 bits", "float")
+    yield Sample(0.123456789012345, "floating-point numbers of 64 bits", "float")
     yield Sample(1e300, "floating-point numbers as large as 1e300", "float")
 
 
@@ -199,6 +213,9 @@ def _texts(number: int) -> Iterator[str]:
     yield chr(ord("a") + number % 26)
 
 
+_ONLY_LOOSE = "moment text"
+"""The kind of those columns alone that take anything."""
+
 _KINDS: Mapping[str, _Kind] = {
     "whole": _Kind(lambda n: 3 + n % 100, _whole, "whole numbers"),
     "bool": _Kind(lambda n: n % 2 == 1, _nothing, "true and false"),
@@ -218,7 +235,7 @@ _KINDS: Mapping[str, _Kind] = {
         "date-times with a time zone",
     ),
     "time": _Kind(lambda n: time(n % 24, n // 24 % 60), _times, "times of day"),
-    "moment text": _Kind(
+    _ONLY_LOOSE: _Kind(
         lambda n: str(_NOON + timedelta(hours=n)), _nothing, "dates and times as text"
     ),
 }
@@ -229,7 +246,7 @@ _BY_NAME: tuple[tuple[re.Pattern[str], tuple[str, ...]], ...] = (
     (re.compile("BLOB", re.IGNORECASE), ("bytes",)),
     (re.compile("REAL|FLOA|DOUB", re.IGNORECASE), ("float",)),
     (re.compile("BOOL", re.IGNORECASE), ()),
-    (re.compile("DATE|TIME", re.IGNORECASE), ("moment text",)),
+    (re.compile("DATE|TIME", re.IGNORECASE), (_ONLY_LOOSE,)),
     (re.compile("DEC|NUM", re.IGNORECASE), ("decimal",)),
 )
 """What people mean by the types that they give SQLite, which takes anything there."""

@@ -125,6 +125,7 @@ def _types(one: Comparison) -> Iterator[Finding]:
             f"{one.side.other} cannot hold everything that {one.side} can: {_listed(found)}. "
             "A row that has such a value is quarantined: widen the column, or change the mapping",
             cures,
+            one.taking,
         )
 
 
@@ -160,6 +161,7 @@ def _nulls(one: Comparison) -> Iterator[Finding]:
             f"must not be NULL: {_listed(refused)}. Such rows are quarantined: give another "
             "value in the mapping, or let the column be NULL",
             cures,
+            one.taking,
         )
     if raising:
         yield _warned(
@@ -175,8 +177,8 @@ def _uniques(one: Comparison) -> Iterator[Finding]:
     for columns in table.unique:
         if set(table.key).issubset(columns):
             continue
-        sources = [one.probe.carried.get(("", column)) for column in columns]
-        own = [path[1] for path in sources if path is not None and not path[0]]
+        origins = [one.probe.carried.get(("", column)) for column in columns]
+        own = [path[1] for path in origins if path is not None and not path[0]]
         if len(own) == len(columns):
             promised = (*one.given.table.unique, one.given.table.key)
             if any(set(own).issuperset(unique) for unique in promised):
@@ -191,28 +193,34 @@ def _uniques(one: Comparison) -> Iterator[Finding]:
             f"value stays dirty and is quarantined. Make it unique on {one.side} too, or drop "
             f"the constraint on {one.side.other}",
             cure,
+            one.given,
         )
 
 
 def _equalities(one: Comparison) -> Iterator[Finding]:
     """Texts that are two where records come from, and one where they must be unique."""
     for column, same in one.taking.same.items():
-        source = one.probe.carried.get(("", column))
-        if source is None or source[0]:
+        origin = one.probe.carried.get(("", column))
+        if origin is None or origin[0]:
             continue
-        lost = same - one.given.same.get(source[1], frozenset())
+        lost = same - one.given.same.get(origin[1], frozenset())
         if lost:
             yield _warned(
                 one.what,
                 f"{one.there(('', column))} must be unique and does not tell apart "
-                f"{' and '.join(sorted(lost))}, as {one.here(source)} does: of two such keys "
+                f"{' and '.join(sorted(lost))}, as {one.here(origin)} does: of two such keys "
                 "or values the second is quarantined. Give the column an exact collation",
             )
 
 
-def _warned(what: str, message: str, cures: Sequence[str] = ()) -> Finding:
+def _warned(
+    what: str, message: str, cures: Sequence[str] = (), place: SideTable | None = None
+) -> Finding:
+    """A warning, with the statements that would mend it, and the database that they are for."""
     ddl = "\n".join(dict.fromkeys(cure for cure in cures if cure))
-    return Finding(what, Verdict.WARNING, message, ddl=ddl) if ddl else warning(what, message)
+    if not ddl or place is None:
+        return warning(what, message)
+    return Finding(what, Verdict.WARNING, message, ddl=f"-- {place.dialect.name}\n{ddl}")
 
 
 def _part(table: StoreTable, path: Path) -> StoreTable:

@@ -192,13 +192,16 @@ async def look_at_fences(database: FencedDatabase, *, apply: bool) -> list[Findi
     except RightMissingError as error:
         return [problem(what, str(error))]
     except ConfigurationError as error:
-        if not apply:
-            return [problem(what, str(error), ddl=database.ddl())]
+        if apply:
+            return await _make_fences(what, database)
+        return [problem(what, str(error), ddl=database.ddl())]
     except CrossfadeError as error:
         return [problem(what, str(error), error.exit_code)]
-    else:
-        missing = await look_at_own_rights(database)
-        return missing or [fine(what, "crossfade_fence and crossfade_epoch are there")]
+    missing = await look_at_own_rights(database)
+    return missing or [fine(what, "crossfade_fence and crossfade_epoch are there")]
+
+
+async def _make_fences(what: str, database: FencedDatabase) -> list[Finding]:
     try:
         await database.prepare()
     except CrossfadeError as error:

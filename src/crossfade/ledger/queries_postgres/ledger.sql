@@ -21,6 +21,13 @@ RELEASE SAVEPOINT transition;
 -- name: undo_transition
 ROLLBACK TO SAVEPOINT transition;
 
+-- name: begin_create
+-- In a user's transaction: a create that raises leaves nothing behind, since nobody knows its id.
+SAVEPOINT crossfade_create;
+
+-- name: undo_create
+ROLLBACK TO SAVEPOINT crossfade_create;
+
 -- name: setting
 SELECT set_config(%s, %s, false);
 
