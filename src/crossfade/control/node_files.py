@@ -34,6 +34,7 @@ class NodeFiles:
         folder = config.ledger_file.parent
         self.node = folder / NODE_FILE
         self.token = folder / config.control.token_file
+        self._published: RunningNode | None = None
 
     def publish(self, node: RunningNode, token: str) -> None:
         """Say where the node is; the token first, so that whoever finds the node has it.
@@ -45,6 +46,7 @@ class NodeFiles:
             ConfigurationError: the folder cannot be written.
 
         """
+        self._published = node
         try:
             self.node.parent.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
             _write_private(self.token, token.encode())
@@ -56,7 +58,10 @@ class NodeFiles:
             ) from error
 
     def withdraw(self) -> None:
-        """The node has stopped; may be repeated."""
+        """The node has stopped; may be repeated. Files of another one, begun since, stay."""
+        found = self.running()
+        if found is not None and found != self._published:
+            return
         for file in (self.node, self.token):
             with contextlib.suppress(OSError):
                 file.unlink()

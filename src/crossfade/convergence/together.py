@@ -240,13 +240,20 @@ class JointPuts:
         own = next(iter(members.values()))
         settled = [name for name in new if not self._ledger.look(partial(_is_due, name=name))]
         known = self._left_to_others.pop(_name(own.grant), ())
-        again = tuple([name for name in settled if name in known])
         if len(self._left_to_others) < _LEFT_MAX:
             self._left_to_others[_name(own.grant)] = tuple(new)
+        again = [name for name in settled if name in known]
         if again:
-            # Converged since then, and in the way still: they are as the authority has them.
+            # Converged since then; whether before or after this put was tried, the next one tells.
+            result = await self._put(members)
+            if result.status not in (PutStatus.UNIQUE, PutStatus.FOREIGN_KEY):
+                return self._ended(members, result)
+            found = _obstacles(own.grant.entity, result)
+            again = [name for name in again if name in found]
+        if again:
+            # They are in the way as the authority has them.
             why = AUTHORITY_LACKS_IT if result.missing else POINTS_TO_IT
-            return JointPut(result, (own,), again, why)
+            return JointPut(result, (own,), tuple(again), why)
         at = self._seams.clock.now().timestamp()
         for entity in dict.fromkeys(name.entity for name in settled):
             keys = [name.key for name in settled if name.entity == entity]

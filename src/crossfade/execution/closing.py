@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from crossfade.ledger.rows import Rows
-from crossfade.ledger.transitions.intents import OpenedIntent, close_replayed
+from crossfade.ledger.transitions.intents import OpenedIntent, bind_intent, close_replayed
 from crossfade.ledger.transitions.keys import LeaseGrant, mark_dirty, take_lease
+from crossfade.model.intent import Intent
 from crossfade.model.key import Key
 from crossfade.model.key_state import DirtyReason
 
@@ -19,6 +20,17 @@ class Closed:
     """Nothing else has touched the keys since the intent was opened."""
     grant: LeaseGrant | None = None
     """The lease on the one key, where it was taken."""
+
+
+def bind_created(rows: Rows, intent: Intent, key: Key, at: float) -> Intent | None:
+    """Give a create's intent its key; None: others settled it, who took this process for dead.
+
+    They looked for its record before it was made: nobody knows of the key but from here.
+    """
+    bound = bind_intent(rows, intent.id, key, at)
+    if bound is None:
+        mark_dirty(rows, intent.entity, (key,), DirtyReason.UNBOUND, at)
+    return bound
 
 
 def close_and_lease(rows: Rows, opened: OpenedIntent, owner: str | None, at: float) -> Closed:

@@ -17,7 +17,7 @@ from crossfade.errors import (
     WritesHeldError,
 )
 from crossfade.execution.calls import SERVE, AnswerT, CallFailedError, CallTag, Request
-from crossfade.execution.closing import Closed, close_and_lease
+from crossfade.execution.closing import Closed, bind_created, close_and_lease
 from crossfade.execution.options import ExecutionOptions
 from crossfade.execution.replaying import NOT_REPLAYED, Replayed, Replaying
 from crossfade.execution.standing import is_entity_held, is_held
@@ -27,7 +27,6 @@ from crossfade.ledger.rows import Rows
 from crossfade.ledger.transitions.intents import (
     OpenedIntent,
     WriteRequest,
-    bind_intent,
     close_intent,
     doubt_intent,
     open_intent,
@@ -292,7 +291,7 @@ class Writer(Generic[AnswerT]):
         if key is None:
             return intent
         at = self._seams.clock.now().timestamp()
-        bind = partial(bind_intent, intent_id=intent.id, key=key, at=at)
+        bind = partial(bind_created, intent=intent, key=key, at=at)
         bound = await self._ledger.transact(bind)
         await self._seams.failpoint("writer.bound")
         return bound or intent

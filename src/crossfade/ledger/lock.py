@@ -4,6 +4,7 @@ import fcntl
 import os
 from datetime import datetime
 from pathlib import Path
+from weakref import WeakSet
 
 from crossfade.errors import ConfigurationError, LockedError
 
@@ -20,8 +21,30 @@ class NodeLock:
     def release(self) -> None:
         """Let the next node in; the file stays, since removing it could free a lock of others."""
         if self._descriptor >= 0:
+            _HELD.discard(self)
+            # Said in words: a process that was forked meanwhile may have it open, too.
+            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
             os.close(self._descriptor)
             self._descriptor = -1
+
+    def let_go(self) -> None:
+        """In a process that was forked: the lock is its parent's, and ends with it."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+_HELD: WeakSet[NodeLock] = WeakSet()
+"""The locks of this process."""
+
+
+def _leave_to_parent() -> None:
+    for lock in list(_HELD):
+        lock.let_go()
+    _HELD.clear()
+
+
+os.register_at_fork(after_in_child=_leave_to_parent)
 
 
 def lock_path(ledger: Path) -> Path:
@@ -58,7 +81,9 @@ def take_node_lock(ledger: Path, started: datetime) -> NodeLock:
         raise _locked(ledger, owner) from error
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, f"{os.getpid()} {started.isoformat(timespec='seconds')}\n".encode(), 0)
-    return NodeLock(path, descriptor)
+    lock = NodeLock(path, descriptor)
+    _HELD.add(lock)
+    return lock
 
 
 def _locked(ledger: Path, owner: list[str]) -> LockedError:

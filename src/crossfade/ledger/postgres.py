@@ -225,12 +225,12 @@ def open_postgres_ledger(
     hooks: Hooks | None = None,
     options: PostgresLedgerOptions | None = None,
 ) -> PostgresLedger:
-    """Open a ledger on PostgreSQL, or make a new one; any number of processes may.
+    """Open a ledger on PostgreSQL, or make one; any number of processes may.
 
     Args:
-        place: where it is.
-        clock: where monotonic time comes from.
-        randomness: where the identity of a new ledger comes from.
+        place: the database and schema.
+        clock: monotonic time.
+        randomness: what the identity of a new ledger is made of.
         node: this process's name in intents and leases; a new one where it is left out.
         hooks: who is told when the ledger cannot commit.
         options: limits.
@@ -241,8 +241,7 @@ def open_postgres_ledger(
         LedgerUnavailableError: the server does not answer.
 
     """
-    options = options or PostgresLedgerOptions()
-    name = node or randomness.identifier()
+    options, name = options or PostgresLedgerOptions(), node or randomness.identifier()
     with translated(place.shown):
         writing = open_session(place, options, "writer")
         try:
@@ -250,23 +249,22 @@ def open_postgres_ledger(
             made_here = upgrade_postgres(writing, schema, randomness)
             reader = PostgresReader(place, schema, options, clock)
             route = Route(options.route_seconds, options.dead_seconds / 2)
-            # Requests wait for what is asked here, and it is never much.
             short = replace(options, statement_seconds_max=options.connect_seconds_max)
+            asker = PostgresReader(place, schema, short, clock)
             nodes = PostgresNodes(
                 place=place, schema=schema, name=name, registration=randomness.identifier(),
-                route=route, asker=PostgresReader(place, schema, short, clock), clock=clock,
-                options=short,
+                route=route, asker=asker, clock=clock, options=short,
             )  # fmt: skip
             nodes.register(writing)
-            # Only now: whoever changes the authority waits for the processes that are registered.
+            # Only now: a change of authority waits for registered processes.
             route.saw(reader.seen())
         except BaseException:
             writing.close()
             raise
     return PostgresLedger(
         place=place, schema=schema, writing=writing, reader=reader, nodes=nodes, route=route,
-        clock=clock, options=options, hooks=hooks or Hooks(),
-        writer_name=f"{name} {randomness.identifier()}", made_here=made_here,
+        clock=clock, options=options, hooks=hooks or Hooks(), made_here=made_here,
+        writer_name=f"{name} {randomness.identifier()}",
     )  # fmt: skip
 
 

@@ -1,10 +1,12 @@
 """Where a ledger on PostgreSQL is: the URL that the settings name, taken apart."""
 
+import re
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 from crossfade.errors import ConfigurationError
 
+_NOT_ENCODED = re.compile("%(?![0-9A-Fa-f]{2})")
 SCHEMES = ("postgresql", "postgres")
 _SCHEMA = "schema"
 
@@ -43,10 +45,14 @@ def place_of(url: str) -> PostgresPlace:
     try:
         parts = urlsplit(url)
         _ = parts.port
-    except ValueError as error:
+    except ValueError:
+        parts = None
+    if parts is None or "@" in parts.path or _NOT_ENCODED.search(url):
+        # Said by us and without a cause: the driver's words, and Python's, quote the password.
         raise ConfigurationError(
-            "the ledger's URL cannot be read. Write postgresql://USER@HOST:PORT/DATABASE."
-        ) from error
+            "the ledger's URL cannot be read. Write postgresql://USER:PASSWORD@HOST:PORT/DATABASE "
+            "with %2F, %3F, %23, %40 and %25 for the signs / ? # @ and % of a password."
+        )
     options = parse_qsl(parts.query, keep_blank_values=True)
     schemas = [value for name, value in options if name == _SCHEMA]
     if not parts.path.strip("/"):

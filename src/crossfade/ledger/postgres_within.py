@@ -73,9 +73,7 @@ def transact_within(
     return _drive(ledger, connection, _transact(ledger, transition))
 
 
-def run_within(
-    ledger: PostgresLedger, connection: "psycopg.Connection[Any]", query: str
-) -> None:
+def run_within(ledger: PostgresLedger, connection: "psycopg.Connection[Any]", query: str) -> None:
     """Run a statement that changes no row, unless the user's transaction has failed or ended."""
     if connection.info.transaction_status == TransactionStatus.INTRANS:
         _drive(ledger, connection, _only(query))
@@ -293,8 +291,8 @@ async def _drive_async(
 def _check_open(connection: "psycopg.Connection[Any] | psycopg.AsyncConnection[Any]") -> None:
     if connection.info.pipeline_status != PipelineStatus.OFF:
         raise ConfigurationError(
-            "the connection is in pipeline mode, in which nobody can tell what is one transaction. "
-            "Call the function outside of `connection.pipeline()`."
+            "the connection is in pipeline mode, in which nobody can tell what is one "
+            "transaction. Call the function outside of `connection.pipeline()`."
         )
     idle = connection.info.transaction_status == TransactionStatus.IDLE
     if idle and connection.autocommit:

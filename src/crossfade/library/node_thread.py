@@ -52,6 +52,11 @@ class NodeThread(Generic[Opened]):
             return False
         return True
 
+    @property
+    def is_here(self) -> bool:
+        """Whether the caller is on the loop itself, where waiting for it would never end."""
+        return threading.get_ident() == self._thread.ident
+
     def _end(self) -> None:
         if self._ending is not None:
             self._ending.set()

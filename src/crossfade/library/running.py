@@ -7,6 +7,7 @@ import weakref
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -75,18 +76,22 @@ class Running:
         """Take no more calls, let writes under way end, close everything; may be repeated.
 
         Writes that do not end within a while are settled by the next start.
+
+        Raises:
+            ConfigurationError: called by a hook, a mapping or the like, on crossfade's own loop.
+
         """
         ended = self._end()
         if ended is not None:
             ended.result()
-            self._abandon()
+            self._forget()
 
     async def stop_async(self) -> None:
         """Like `stop`, for programs with an event loop of their own."""
         ended = self._end()
         if ended is not None:
             await asyncio.shield(asyncio.wrap_future(ended))
-            self._abandon()
+            self._forget()
 
     def on_node(self, work: "Callable[[Node], Coroutine[Any, Any, Result]]") -> Result:
         """Do something with the running node, on its own event loop; blocks until it is done.
@@ -167,14 +172,22 @@ class Running:
 
     def _end(self) -> "Future[None] | None":
         """Begin to stop; None where nothing runs."""
-        thread, self._thread = self._thread, None
+        thread = self._thread
         if thread is None:
             return None
+        if thread.is_here:
+            raise ConfigurationError(
+                "crossfade cannot be stopped by its own event loop, which has to end first. Stop "
+                "it from your own thread."
+            )
+        self._thread = None
         atexit.unregister(self.stop)
         self._migration.calls.runtime = not_started(self._migration.name)
         if self._calls is None:
             return thread.close()
         ended: Future[None] = Future()
+        # Also where closing fails, or nobody waits for it any longer.
+        ended.add_done_callback(partial(_abandon, self._calls))
         return ended if thread.post(self._drain, thread, ended) else thread.close()
 
     def _drain(self, thread: "NodeThread[Node]", ended: "Future[None]") -> None:
@@ -193,10 +206,10 @@ class Running:
         calls.shadows.close()
         thread.close().add_done_callback(lambda closed: _pass_on(closed, ended))
 
-    def _abandon(self) -> None:
+    def _forget(self) -> None:
         calls, self._calls, self._node = self._calls, None, None
         if calls is not None:
-            calls.writes.abandon()
+            _abandon(calls)
 
     def _forked(self) -> None:
         """In the child of a fork: threads are gone, and the parent owns everything."""
@@ -215,6 +228,11 @@ class _Forked:
         running = self._running()
         if running is not None:
             running._forked()  # noqa: SLF001 - its own other half
+
+
+def _abandon(calls: "Calls", _ended: "Future[None] | None" = None) -> None:
+    """Callers that still wait are told that nobody will answer."""
+    calls.writes.abandon()
 
 
 def _pass_on(closed: "Future[Any]", ended: "Future[None]") -> None:

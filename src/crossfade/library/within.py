@@ -133,7 +133,7 @@ class Within:
         return found
 
     def _is_at_home(self, call: Call, authority: Side, ledger: "PostgresLedger") -> bool:
-        """Whether the authority's rows are in the ledger's database; the other side's must be else.
+        """Whether the authority's rows are in the ledger's database; else the other's must be.
 
         The other side is asked only then: it need not answer for a write on this one.
         """

@@ -8,6 +8,7 @@ from typing import Any
 from crossfade.errors import (
     CrossfadeError,
     KeyArgumentError,
+    NestedWriteError,
     NotRunningError,
     OutcomeUnknownError,
 )
@@ -65,6 +66,7 @@ class Writes:
         Raises whatever the authority raises, and:
             WritesHeldError: writes are held or refused, and waiting was in vain.
             KeyHeldError, LedgerUnavailableError: likewise nothing was touched.
+            NestedWriteError: likewise; a write may not be made from there.
             OutcomeUnknownError: the authority changed while it wrote.
 
         """
@@ -76,6 +78,11 @@ class Writes:
             answer = self._within.write(call)
             if answer is not None:
                 return answer.result()
+        if self._parts.thread.is_here:
+            raise NestedWriteError(
+                f"{called.name} was called by a mapping, a hook or a store's function, on the "
+                "event loop that would carry it out. Nothing was written; write elsewhere."
+            )
         self._prepare(call)
         mailbox = ThreadMailbox(self._parts.thread.post)
         asking = Asking(call, mailbox.ask, self._parts.shadows)

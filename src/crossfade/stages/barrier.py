@@ -94,11 +94,13 @@ class Barrier:
         One that was found dead may have left some under way: they end within their time, which
         counts from when this process hears of it.
         """
+        # In this order: a process that is found dead in between must be in one of the two.
+        lagging = self._lagging()
         dead = self._nodes.dead()
         if dead != self._dead:
             self._untracked.doubt()
             self._dead = dead
-        return self._untracked.ended() and not self._lagging()
+        return self._untracked.ended() and not lagging
 
     def _lagging(self) -> tuple[str, ...]:
         """Other processes that may still send writes without intent, or have some under way."""

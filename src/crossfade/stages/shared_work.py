@@ -61,7 +61,7 @@ class SharedWork:
     async def _look(self) -> None:
         if self._nodes.works and not self._running:
             self._running = [
-                self._seams.tasks.spawn(_run(work), name=name)
+                self._seams.tasks.spawn(self._keep(name, work), name=name)
                 for name, work in self._workers.items()
             ]
         if not self._nodes.works and self._running:
@@ -75,6 +75,15 @@ class SharedWork:
         else:
             self._tell("")
 
+    async def _keep(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        """Run a worker, and again after what ends by itself: a ledger that does not answer."""
+        while True:
+            try:
+                return await work()
+            except (CrossfadeError, TimeoutError) as error:
+                self._hooks.emit(WorkerFailed(name, str(error) or type(error).__name__))
+            await self._seams.clock.sleep(LOOK_SECONDS)
+
     def _tell(self, failure: str) -> None:
         """A failure that lasts is one event, not one each round."""
         if failure and failure != self._failure:
@@ -86,7 +95,3 @@ class SharedWork:
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
-
-
-async def _run(work: Callable[[], Awaitable[None]]) -> None:
-    await work()

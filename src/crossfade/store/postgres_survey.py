@@ -117,7 +117,7 @@ class PostgresSurvey:
         if found is None or found[2] < COUNTED_PAGES_MAX or found[0] < 0 or found[1] == 0:
             return None
         rows, pages, pages_now = found
-        return round(rows / pages * pages_now)
+        return int(rows / pages * pages_now)
 
     def _quote(self, name: str) -> str:
         """A name as it is typed; the driver wants its percent signs twice."""

@@ -167,10 +167,13 @@ class Project:
 
     def wait_until_settled(self) -> None:
         """Wait until nothing is dirty, open or quarantined."""
-        counted = ("dirty", "open_intents", "quarantined", "unbound_creates")
-        self.wait(
-            "settled", lambda: not any(self.look("status")["totals"][one] for one in counted)
-        )
+
+        def settled() -> bool:
+            totals = self.look("status")["totals"]
+            names = ("dirty", "open_intents", "quarantined", "unbound_creates")
+            return not any(totals[name] for name in names)
+
+        self.wait("settled", settled)
 
     # Processes.
 

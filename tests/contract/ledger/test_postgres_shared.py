@@ -251,6 +251,19 @@ async def test_a_server_that_is_gone_fails_closed(postgres_url: str) -> None:
         assert ledger.look(lambda rows: rows.counts()).dirty == 1
 
 
+async def test_a_server_that_stands_still_is_not_waited_for(postgres_url: str) -> None:
+    """It takes what is sent and says nothing: its own limits end nothing then."""
+    options = PostgresLedgerOptions(statement_seconds_max=0.2)
+    session = open_session(place_of(postgres_url), options, "reader")
+    session.run("setting", "statement_timeout", "0")
+    began = time.monotonic()
+
+    with pytest.raises(psycopg.OperationalError):
+        session.connection.execute("SELECT pg_sleep(20)")
+
+    assert (time.monotonic() - began < 10, session.usable) == (True, False)
+
+
 async def test_a_forked_copy_is_refused(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

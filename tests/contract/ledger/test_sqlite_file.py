@@ -273,3 +273,21 @@ async def test_a_ledger_in_memory_has_a_url_too() -> None:
 
     with pytest.raises(ConfigurationError, match="has no file"):
         reader_from_url("memory://")
+
+
+async def test_a_forked_process_does_not_keep_the_lock(tmp_path: Path) -> None:
+    """It has the lock's file open, too: a pool of workers must not keep the next node out."""
+    ledger = opened(tmp_path / "ledger.db")
+    go_on, wait = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(wait)
+        os.read(go_on, 1)
+        os._exit(0)
+    try:
+        await ledger.close()
+        await opened(tmp_path / "ledger.db").close()
+    finally:
+        os.close(wait)
+        await asyncio.to_thread(os.waitpid, child, 0)
+        os.close(go_on)

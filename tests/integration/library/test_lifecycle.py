@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from crossfade import assembly
-from crossfade.errors import ConfigurationError, LockedError, NotRunningError
+from crossfade.assembly import Node
+from crossfade.errors import ConfigurationError, LockedError, NestedWriteError, NotRunningError
 from crossfade.library import running as running_module
 from crossfade.model.stage import Stage
 from tests.integration.library.profile_shop import ProfileShop
@@ -202,6 +203,31 @@ def test_the_command_line_talks_to_the_program(shop: ProfileShop) -> None:
         assert code == 0, out
 
     assert not list(Path(shop.folder, ".crossfade").glob("node.json"))
+
+
+def test_what_would_wait_for_its_own_loop_is_refused(shop: ProfileShop) -> None:
+    """A hook or a mapping that writes, or stops crossfade, would never come back."""
+    put = shop.migration.operation(
+        writes=shop.profiles, key="user_id", legacy=shop.legacy_put, name="put"
+    )(shop.new_put)
+
+    async def write(node: Node) -> None:
+        assert node.ledger is not None
+        put(1, "ann")
+
+    with shop.running() as running:
+
+        async def stop(node: Node) -> None:
+            assert node.ledger is not None
+            running.stop()
+
+        with pytest.raises(NestedWriteError):
+            running.on_node(write)
+        with pytest.raises(ConfigurationError, match="own thread"):
+            running.on_node(stop)
+        put(2, "bob")
+
+    assert (shop.legacy_get(1), shop.legacy_get(2)) == (None, "bob")
 
 
 async def _echo(user_id: int) -> int:

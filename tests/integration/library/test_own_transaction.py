@@ -44,7 +44,7 @@ def test_a_write_on_another_connection_is_not_part_of_it(shop: PostgresShop) -> 
             own.execute(LEGACY_PUT, (user_id, name))
 
     apart = shop.migration.operation(
-        writes=shop.profiles, key="user_id", new=lambda user_id, name: None, name="apart"
+        writes=shop.profiles, key="user_id", new=shop.new_put, name="apart"
     )(put_apart)
 
     def put_nested(connection: Connection, user_id: int, name: str) -> None:

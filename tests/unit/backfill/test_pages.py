@@ -130,4 +130,3 @@ async def test_chunks_are_copied_together(chunks_at_once: int) -> None:
     assert sweep_of(world).rows == 50
     assert is_covered(world)
     assert world.values(Side.LEGACY) == world.values(Side.NEW)
-

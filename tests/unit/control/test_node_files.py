@@ -1,5 +1,6 @@
 """A running node is found by two private files beside its ledger."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -53,3 +54,17 @@ def test_a_token_that_cannot_be_read_is_said(tmp_path: Path) -> None:
     """A node of another user runs."""
     with pytest.raises(ConfigurationError, match="as the user"):
         NodeFiles(load_config(tmp_path)).read_token()
+
+
+def test_a_node_that_stops_leaves_the_files_of_a_later_one(tmp_path: Path) -> None:
+    """Several processes share a PostgreSQL ledger, and a folder: the newest is the one found."""
+    first, second = (NodeFiles(load_config(tmp_path)) for _ in range(2))
+    later = replace(NODE, pid=2)
+    first.publish(NODE, "one")
+    second.publish(later, "two")
+
+    first.withdraw()
+
+    assert (first.running(), first.read_token()) == (later, "two")
+    second.withdraw()
+    assert (first.running(), first.token.exists()) == (None, False)

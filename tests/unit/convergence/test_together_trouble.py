@@ -1,5 +1,7 @@
 """Whatever happens while several keys are put together, none is called clean too early."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from crossfade.convergence.converge import ConvergeEnd
@@ -8,7 +10,7 @@ from crossfade.ledger.transitions.keys import take_lease
 from crossfade.model.key import Key, RecordName
 from crossfade.model.key_state import AUTHORITY_LACKS_IT, POINTS_TO_IT
 from crossfade.model.side import Side
-from crossfade.store.base import Fence, PutResult, PutStatus, Record
+from crossfade.store.base import Fence, PutResult, PutStatus, Record, Together
 from crossfade.store.memory import MemoryTable
 from crossfade.store.memory_store import MemoryStore
 from tests.builders import CUSTOMERS, World, make_entity
@@ -223,7 +225,12 @@ async def test_many_that_stay_in_the_way_are_not_copied_for_ever(*, lacking: boo
     async def refuse(key: Key, record: Record | None, fence: Fence) -> PutResult:
         return many if key == KEY else await put(key, record, fence)
 
+    async def refuse_together(records: Sequence[Together]) -> PutResult:
+        assert any(one.name.key == KEY for one in records)
+        return many
+
     mirror.put = refuse  # type: ignore[method-assign]
+    mirror.put_together = refuse_together  # type: ignore[method-assign]
     mark(node, KEY)
 
     for _ in range(ROUNDS_MAX):

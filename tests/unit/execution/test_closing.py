@@ -2,13 +2,14 @@
 
 from functools import partial
 
-from crossfade.execution.closing import Closed, close_and_lease
+from crossfade.execution.closing import Closed, bind_created, close_and_lease
 from crossfade.ledger.memory import MemoryLedger
 from crossfade.ledger.transitions.intents import (
     OpenedIntent,
     WriteRequest,
     close_intent,
     open_intent,
+    settle_unbound,
 )
 from crossfade.ledger.transitions.keys import release_lease
 from crossfade.ledger.transitions.moves import move_stage
@@ -99,3 +100,14 @@ def test_an_intent_that_somebody_else_settled_makes_its_keys_dirty_again() -> No
     assert (closed.keys, closed.grant, closed.undisturbed) == ((KEY,), None, False)
     assert (_state(ledger).dirty, _state(ledger).lease) == (True, None)
     assert _state(ledger).seq > before.seq
+
+
+def test_a_create_that_was_settled_before_its_record_was_made_is_not_lost() -> None:
+    """This process stood still: others searched for a record that it made only afterwards."""
+    ledger = _ledger()
+    opened = _open(ledger)
+    ledger.apply(partial(settle_unbound, intent_id=opened.intent.id, found=(), at=1.0))
+
+    bound = ledger.apply(partial(bind_created, intent=opened.intent, key=KEY, at=2.0))
+
+    assert (bound, _state(ledger).dirty) == (None, True)

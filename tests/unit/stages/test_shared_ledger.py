@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from functools import partial
 
+from crossfade.errors import LedgerUnavailableError
 from crossfade.ledger.nodes import NodeSeen, SingleNode
 from crossfade.ledger.rows import Rows
 from crossfade.ledger.transitions.flips import begin_flip
 from crossfade.model.key import Key
 from crossfade.model.stage import Stage
+from crossfade.observability.events import WorkerFailed
 from crossfade.stages.pace import Pace
 from crossfade.stages.shared_pace import PACES, SharedPace
 from crossfade.stages.shared_work import SharedWork
@@ -116,6 +118,55 @@ async def test_the_barrier_waits_for_what_others_have_under_way() -> None:
     assert not await node.finish(node.barrier.step())
     node.world.clock.jump(ANSWERS_WITHIN_SECONDS)
     assert await node.finish(node.barrier.step())
+
+
+async def test_a_process_found_dead_while_the_barrier_looks_is_waited_for() -> None:
+    """It is in the list of the living or among the dead, whenever it is taken from the one."""
+    node = make_node()
+    others = Others(_seen(behind=False, untracked=True))
+    node.watch.share(others)
+    await node.move(Stage.SHADOW)
+
+    class Evicting(Others):
+        """Another process takes it for dead after this one has asked for the dead."""
+
+        def dead(self) -> int:
+            found = others.found_dead
+            others.seen, others.found_dead = [], 1
+            return found
+
+    others.__class__ = Evicting
+
+    assert not await node.finish(node.barrier.step())
+    assert not await node.finish(node.barrier.step())
+    node.world.clock.jump(ANSWERS_WITHIN_SECONDS)
+    assert await node.finish(node.barrier.step())
+
+
+async def test_a_worker_that_a_ledger_has_ended_begins_again() -> None:
+    """The ledger did not answer for a moment: that must not be the end of copying."""
+    node = make_node()
+    begun: list[int] = []
+
+    async def work() -> None:
+        begun.append(len(begun))
+        if len(begun) == 1:
+            raise LedgerUnavailableError("the ledger does not answer")
+        await node.seams.clock.sleep(1000.0)
+
+    async def nothing() -> None:
+        pass
+
+    shared = SharedWork(
+        Others(), {"backfill": work}, nothing, lambda: None, node.hooks, node.seams
+    )
+    task = node.seams.tasks.spawn(shared.run(), name="shared")
+    await node.finish(node.seams.clock.sleep(2.0))
+
+    task.cancel()
+    await node.tasks.cancel_all()
+    assert begun == [0, 1]
+    assert node.events_of(WorkerFailed) == [WorkerFailed("backfill", "the ledger does not answer")]
 
 
 async def test_only_the_process_that_works_runs_the_workers() -> None:

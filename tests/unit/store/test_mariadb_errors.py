@@ -73,7 +73,7 @@ def test_a_failure_says_what_to_do(
     """Never with the server's text."""
     failure = failure_of(error, "mariadb://h:3306/shop")
 
-    assert type(failure) is kind
+    assert isinstance(failure, kind)
     assert words in str(failure)
     assert "hunter2" not in str(failure)
     assert violation_of(error, KEYS) is None
