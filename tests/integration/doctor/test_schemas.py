@@ -1,5 +1,6 @@
 """`doctor` compares the schemas of both sides on real engines, before any row is copied."""
 
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -20,19 +21,20 @@ GOOD = {
 }
 
 
+_PAIRS = [pair for pair in product(ENGINES, ENGINES) if pair != ("mariadb", "mariadb")]
+"""Engines of legacy and new; a test has one MariaDB database."""
+
+
 def same(name: str) -> Migration:
     """A migration of functions, so that no service has to run."""
     return Migration(name)
 
 
-@pytest.mark.parametrize("new", ENGINES)
-@pytest.mark.parametrize("legacy", ENGINES)
+@pytest.mark.parametrize(("legacy", "new"), _PAIRS)
 async def test_equal_schemas_need_nothing(
     place: Make, tmp_path: Path, legacy: str, new: str
 ) -> None:
     """Of any two engines; empty tables are only said not to have been tried."""
-    if legacy == new == "mariadb":
-        pytest.skip("one MariaDB database a test")
     one, other = place(legacy), place(new)
     one.run(GOOD[legacy].format("things"))
     other.run(GOOD[new].format("goods"))

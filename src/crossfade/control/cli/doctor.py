@@ -130,4 +130,4 @@ def _verdict(document: dict[str, Any]) -> str:
     if document["retired"]:
         return "The migration is retired: nothing is left to do."
     told = f" ({counted(document['warnings'], 'warning')})" if document["warnings"] else ""
-    return f"All is well{told}. Next: `crossfade up`."
+    return f"All is well{told}. Next: `crossfade up`, or your own program."
