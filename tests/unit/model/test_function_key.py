@@ -136,6 +136,27 @@ def test_keys_that_do_not_exist_are_found_at_once(key: KeyOf, told: str) -> None
         read_key(key, inspect.signature(_plain), "get")
 
 
+class _Broken:
+    """Its id cannot be told."""
+
+    @property
+    def id(self) -> int:
+        """Always fails, as a look-up of the user's own may."""
+        raise LookupError("of the user's own")
+
+
+def test_what_the_users_own_code_raises_is_raised() -> None:
+    """An argument that is there, and whose key cannot be found."""
+    with pytest.raises(LookupError, match="user's own"):
+        read_key("order.id", inspect.signature(_order), "get").keys((_Broken(),), {}, INT)
+
+
+def test_an_item_that_is_not_there_is_told() -> None:
+    """By its name, and never with a value."""
+    with pytest.raises(KeyArgumentError, match='no "id" in dict'):
+        read_key("order.id", inspect.signature(_order), "get").keys(({"number": 5},), {}, INT)
+
+
 @given(st.integers(), st.text(), st.booleans(), st.booleans())
 def test_every_way_to_call_gives_the_same_key(
     user_id: int,
