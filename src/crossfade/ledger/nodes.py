@@ -57,6 +57,8 @@ class Nodes(Protocol):
     ) -> None:
         """Say what the others want to know of this process, and what it must hear of them.
 
+        They know it when this returns.
+
         Args:
             untracked: whether a write without intent may be under way; asked by another thread,
                 after this process has begun to route by a newer row.
@@ -64,6 +66,9 @@ class Nodes(Protocol):
                 what it had begun is settled by somebody else. By any thread, before any request
                 is routed again.
             serving: whether this process carries out requests.
+
+        Raises:
+            LedgerUnavailableError: the ledger does not answer.
 
         """
 

@@ -77,7 +77,7 @@ class PostgresNodes:
         self._forsaken: list[Callable[[], None]] = []
         self._beats: dict[str, _Beat] = {}
         self._living: frozenset[str] = frozenset()
-        self._told: tuple[int, bool] | None = None
+        self._told: tuple[int, int, int] | None = None
         self._beat_at = 0.0
         self._gone: dict[str, float] = {}
         """Processes that were not registered when somebody asked, and when that was."""
@@ -103,8 +103,9 @@ class PostgresNodes:
         """See `Nodes.tell`."""
         self._untracked = untracked
         self._serving = serving
-        self._told = None
         self._forsaken.append(forsaken)
+        # Whoever is told that this process is up must find it among the others.
+        self._asker.ask(self._beat)
 
     def register(self, session: PostgresSession) -> None:
         """Take a place among the others, before anything is routed."""
@@ -224,7 +225,7 @@ class PostgresNodes:
             return
         self._route.saw(Seen(migration_of_row((state,)), number, began))
         due = began - self._beat_at >= self._options.beat_seconds
-        if due or self._told != (self._route.seen.number, self._untracked()):
+        if due or self._told != self._shown():
             self._beat(session)
         if due:
             self._beat_at = began
@@ -233,16 +234,19 @@ class PostgresNodes:
     def _beat(self, session: PostgresSession) -> None:
         """Show that this process lives, and by which row it routes."""
         began = self._clock.monotonic()
-        number = self._route.seen.number
-        # In this order: a write that was planned by an older row is counted by now.
-        untracked = self._untracked()
-        shown = (number, int(untracked), int(self._serving))
-        told = session.run("beat_node", *shown, self._node, self._registration)
-        if told:
-            self._told = (number, untracked)
+        shown = self._shown()
+        if session.run("beat_node", *shown, self._node, self._registration):
+            self._told = shown
             self._route.alive(began)
         else:
             self._told = None
+
+    def _shown(self) -> tuple[int, int, int]:
+        """By which row this process routes, whether untracked writes are open, if it serves."""
+        number = self._route.seen.number
+        # In this order: a write that was planned by an older row is counted by now.
+        untracked = self._untracked()
+        return number, int(untracked), int(self._serving)
 
     def _look_at_others(self, session: PostgresSession) -> None:
         now = self._clock.monotonic()

@@ -105,6 +105,17 @@ async def test_a_process_that_was_taken_for_dead_hears_of_it_first(postgres_url:
         assert [one.node for one in first.nodes.others()] == ["b"]
 
 
+async def test_the_others_see_at_once_who_serves(postgres_url: str) -> None:
+    """A command that comes right after `up` has begun must not say that no node is running."""
+    slow = {"poll_seconds": 5.0, "beat_seconds": 5.0, "dead_seconds": 60.0, "route_seconds": 10.0}
+    async with opened(postgres_url, "a", "b", **slow) as (first, second):
+        assert [one.serving for one in first.nodes.others()] == [False]
+
+        second.nodes.tell(untracked=lambda: False, forsaken=lambda: None)
+
+        assert [one.serving for one in first.nodes.others()] == [True]
+
+
 async def test_lost_connections_are_opened_again(postgres_url: str) -> None:
     """A server that ends idle connections is no failure: nobody notices."""
     async with opened(postgres_url, "a") as (ledger,):
