@@ -28,7 +28,7 @@ EVERYTHING = BANNED_MODULES | BANNED_NAMES | BANNED_METHODS
 
 ADAPTERS: dict[str, tuple[set[str], str]] = {
     "src/crossfade/seams/": (EVERYTHING, "the seams themselves"),
-    "src/crossfade/ledger/postgres.py": ({"threading"}, "callers of several event loops"),
+    "src/crossfade/ledger/handover.py": ({"threading"}, "callers of several event loops"),
     "src/crossfade/ledger/postgres_nodes.py": ({"threading"}, "the thread that shows we live"),
     "src/crossfade/ledger/postgres_reader.py": ({"threading"}, "one connection, several callers"),
     "src/crossfade/ledger/postgres_route.py": ({"threading"}, "written by several threads"),

@@ -1,12 +1,15 @@
 """A transition on its way from a caller's event loop to the thread that commits, and back."""
 
 import asyncio
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 
-from crossfade.errors import CrossfadeError
+from crossfade.errors import CrossfadeError, LedgerUnavailableError
 from crossfade.ledger.rows import Rows
+
+Result = TypeVar("Result")
 
 
 class Handover:
@@ -37,6 +40,56 @@ class Handover:
             self.outcome.set_result(self.result)
         else:
             self.outcome.set_exception(self.error)
+
+
+class HandoverQueue:
+    """The bounded way of transitions to one writer, from any number of event loops."""
+
+    def __init__(self, places_max: int) -> None:
+        """Begin empty.
+
+        Args:
+            places_max: transitions of one event loop that may be on their way; more callers wait.
+
+        """
+        self._places_max = places_max
+        self._places: dict[asyncio.AbstractEventLoop, asyncio.Semaphore] = {}
+        self._lock = threading.Lock()
+        self.callers_that_waited = 0
+        """How many callers found the queue full and waited for a place."""
+
+    async def carry(
+        self, transition: Callable[[Rows], Result], hand_over: Callable[[Handover], None]
+    ) -> Result:
+        """Give a transition to the writer, and wait for what comes of it.
+
+        A caller that is cancelled leaves its transition in the queue: it takes place.
+
+        Raises:
+            LedgerUnavailableError: the writer does not take it, or cannot make it durable.
+
+        """
+        loop = asyncio.get_running_loop()
+        places = self._places_of(loop)
+        if places.locked():
+            self.callers_that_waited += 1
+        await places.acquire()
+        handover = Handover(transition, loop, places)
+        try:
+            hand_over(handover)
+        except LedgerUnavailableError:
+            places.release()
+            raise
+        result: Result = await handover.outcome
+        return result
+
+    def _places_of(self, loop: asyncio.AbstractEventLoop) -> asyncio.Semaphore:
+        with self._lock:
+            places = self._places.get(loop)
+            if places is None:
+                self._places = {one: at for one, at in self._places.items() if not one.is_closed()}
+                places = self._places[loop] = asyncio.Semaphore(self._places_max)
+            return places
 
 
 def finish_all(batch: Sequence[Handover]) -> None:

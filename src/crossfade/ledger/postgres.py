@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -10,8 +9,8 @@ from typing import TypeVar
 
 import psycopg
 
-from crossfade.errors import ConfigurationError, LedgerUnavailableError
-from crossfade.ledger.handover import Handover
+from crossfade.errors import ConfigurationError
+from crossfade.ledger.handover import HandoverQueue
 from crossfade.ledger.postgres_batch import Committed, PostgresBatch, route_lock
 from crossfade.ledger.postgres_nodes import PostgresNodes
 from crossfade.ledger.postgres_options import PostgresLedgerOptions
@@ -63,8 +62,8 @@ class PostgresLedger:
         self._made_here = made_here
         self._process = os.getpid()
         self._identity = reader.identity
-        self._places: dict[asyncio.AbstractEventLoop, asyncio.Semaphore] = {}
-        self._places_lock = threading.Lock()
+        self.queue = HandoverQueue(options.queue_max)
+        """Its counters tell how full it was."""
         self._closed = False
         self._discard = False
         self._server: tuple[object, ...] | None = None
@@ -115,18 +114,7 @@ class PostgresLedger:
     async def transact(self, transition: Callable[[Rows], Result]) -> Result:
         """See `Ledger.transact`."""
         self._check_process()
-        loop = asyncio.get_running_loop()
-        places = self._places_of(loop)
-        await places.acquire()
-        handover = Handover(transition, loop, places)
-        try:
-            self._writer.hand_over(handover)
-        except LedgerUnavailableError:
-            places.release()
-            raise
-        # A caller that is cancelled here leaves its transition in the queue.
-        result: Result = await handover.outcome
-        return result
+        return await self.queue.carry(transition, self._writer.hand_over)
 
     def look(self, query: Callable[[RowsQueries], Result]) -> Result:
         """See `Ledger.look`; asks the server each time, and blocks its thread meanwhile."""
@@ -196,14 +184,6 @@ class PostgresLedger:
         self._route.committed(committed.state, committed.number)
         if committed.identity is not None:
             self._identity = committed.identity
-
-    def _places_of(self, loop: asyncio.AbstractEventLoop) -> asyncio.Semaphore:
-        with self._places_lock:
-            places = self._places.get(loop)
-            if places is None:
-                self._places = {one: at for one, at in self._places.items() if not one.is_closed()}
-                places = self._places[loop] = asyncio.Semaphore(self._options.queue_max)
-            return places
 
     def _check_process(self) -> None:
         """Threads do not survive a fork: a copy would wait for ever, or share a connection."""

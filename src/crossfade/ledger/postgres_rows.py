@@ -1,30 +1,21 @@
 """The rows of a ledger on PostgreSQL inside one group commit."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
-from crossfade.codec import decode, encode
-from crossfade.ledger.overlay import Journal, Overlay
+from crossfade.ledger.overlaid_rows import ONLY, Loaders, OverlaidRows
+from crossfade.ledger.overlay import Overlay
 from crossfade.ledger.postgres_flush import PostgresFlush, Statement
 from crossfade.ledger.postgres_numbers import PostgresNumbers
 from crossfade.ledger.postgres_session import Answered, PostgresSession
 from crossfade.ledger.postgres_view import PostgresView
-from crossfade.ledger.rows import AuditEntry, Counts, LedgerIdentity
+from crossfade.ledger.rows import LedgerIdentity
 from crossfade.model.chunk import Chunk
 from crossfade.model.entity_state import EntityState
 from crossfade.model.intent import Intent
 from crossfade.model.key import Key
 from crossfade.model.key_state import KeyState
 from crossfade.model.migration_state import MigrationState
-
-_TABLES = (
-    "key", "intent", "entity", "chunk", "document", "migration", "incarnation", "audit",
-)  # fmt: skip
-"""What is written; the last overlays are only remembered."""
-
-_ONLY = ""
-"""Name of the one row of a table that has one row."""
 
 
 class MissedError(Exception):
@@ -35,7 +26,7 @@ class NeedsQuietError(Exception):
     """The migration's row changes: no user's transaction may rely on it meanwhile."""
 
 
-class PostgresRows:
+class PostgresRows(OverlaidRows):
     """One batch of transitions in one transaction (`Rows`); used by the writer thread alone.
 
     Rows that are read by name are fetched for the whole batch at once: a transition that misses
@@ -48,41 +39,28 @@ class PostgresRows:
         self._session = session
         self._view = PostgresView(session)
         self.numbers = PostgresNumbers(session)
-        journal: Journal = []
-        self._journal = journal
         self._missed: dict[str, dict[Any, None]] = {}
-        self._keys: Overlay[tuple[str, Key], KeyState] = Overlay(self._load_key, journal)
-        self._intents: Overlay[int, Intent] = Overlay(self._load_intent, journal)
-        # All that there are are fetched when a batch begins: one that is not known has no row.
-        self._entities: Overlay[str, EntityState] = Overlay(lambda _: None, journal)
-        self._chunks: Overlay[tuple[str, int], Chunk] = Overlay(self._load_chunk, journal)
-        self._documents: Overlay[tuple[str, str], str] = Overlay(self._load_document, journal)
-        self._migration: Overlay[str, MigrationState] = Overlay(
-            lambda _: self._view.migration(), journal
+        super().__init__(
+            Loaders(
+                key=self._load_key,
+                intent=self._load_intent,
+                # All that there are are fetched when a batch begins: who is not known has no row.
+                entity=lambda _: None,
+                chunk=self._load_chunk,
+                document=self._load_document,
+                newest_chunk=lambda _: None,
+                view=lambda: self._view,
+            )
         )
-        self._identity: Overlay[str, LedgerIdentity] = Overlay(
-            lambda _: self._view.identity(), journal
-        )
-        self._audit: Overlay[int, AuditEntry] = Overlay(lambda _: None, journal)
-        self._audit_numbers: Overlay[str, int] = Overlay(
-            lambda _: self._view.last_audit(), journal
-        )
-        self._newest_chunks: Overlay[str, int] = Overlay(lambda _: None, journal)
-        self._overlays: tuple[Overlay[Any, Any], ...] = (
-            self._keys, self._intents, self._entities, self._chunks, self._documents,
-            self._migration, self._identity, self._audit, self._audit_numbers,
-            self._newest_chunks,
-        )  # fmt: skip
         self._shared: tuple[Overlay[Any, Any], ...] = (
             self._keys, self._intents, self._chunks, self._documents,
         )  # fmt: skip
         """What is read anew in every batch; the rest changes with the ledger's version alone."""
         self._flush = PostgresFlush()
-        for number, table in enumerate(_TABLES):
-            self._flush.register(table, self._overlays[number])
+        for table, overlay in self.written.items():
+            self._flush.register(table, overlay)
         self._alone = False
         self._at_once = True
-        self._in_savepoint = False
         self._mark = 1
 
     # ---- the batch
@@ -104,7 +82,7 @@ class PostgresRows:
         self, migration: MigrationState, entities: Iterable[EntityState], chunks: Mapping[str, int]
     ) -> None:
         """The rows that every batch needs, as they are committed now."""
-        self._migration.remember(_ONLY, migration)
+        self._migration.remember(ONLY, migration)
         for state in entities:
             self._entities.remember(state.name, state)
         for entity, token in chunks.items():
@@ -139,7 +117,7 @@ class PostgresRows:
 
     def known_identity(self) -> LedgerIdentity | None:
         """The ledger's identity, if anybody has read or written it."""
-        return self._identity.peek(_ONLY)
+        return self._identity.peek(ONLY)
 
     @property
     def misses(self) -> int:
@@ -177,85 +155,6 @@ class PostgresRows:
         self._view.forget()
         self._in_savepoint = False
 
-    # ---- reading
-
-    def identity(self) -> LedgerIdentity:
-        """See `RowsView.identity`."""
-        return self._identity.get(_ONLY) or self._view.identity()
-
-    def migration(self) -> MigrationState:
-        """See `RowsView.migration`."""
-        return self._migration.get(_ONLY) or MigrationState()
-
-    def entity(self, name: str) -> EntityState:
-        """See `RowsView.entity`."""
-        return self._entities.get(name) or EntityState(name)
-
-    def key(self, entity: str, key: Key) -> KeyState:
-        """See `RowsView.key`."""
-        state = self._keys.get((entity, key))
-        if state is not None:
-            return state
-        floor = self.entity(entity).floor
-        return KeyState(entity, key, seq=floor, clean_seq=floor)
-
-    def intent(self, intent_id: int) -> Intent | None:
-        """See `RowsView.intent`."""
-        return self._intents.get(intent_id)
-
-    def chunks_since(self, entity: str, token: int) -> Sequence[Chunk]:
-        """See `RowsView.chunks_since`; most leases are younger than every chunk."""
-        if token >= (self._newest_chunks.get(entity) or 0):
-            return ()
-        return self._listing().chunks_since(entity, token)
-
-    def document(self, kind: str, name: str) -> Any:  # noqa: ANN401 - any JSON value
-        """See `RowsView.document`."""
-        text = self._documents.get((kind, name))
-        return None if text is None else decode(text)
-
-    def counts(self, entity: str | None = None) -> Counts:
-        """See `RowsQueries.counts`."""
-        return self._listing().counts(entity)
-
-    def intents(self, limit: int) -> Sequence[Intent]:
-        """See `RowsQueries.intents`."""
-        return self._listing().intents(limit)
-
-    def dirty_keys(
-        self, entity: str | None, limit: int, *, after: int = 0, ready: bool = False
-    ) -> Sequence[KeyState]:
-        """See `RowsQueries.dirty_keys`."""
-        return self._listing().dirty_keys(entity, limit, after=after, ready=ready)
-
-    def quarantined_keys(self, entity: str | None, limit: int) -> Sequence[KeyState]:
-        """See `RowsQueries.quarantined_keys`."""
-        return self._listing().quarantined_keys(entity, limit)
-
-    def held_keys(self, entity: str | None, limit: int) -> Sequence[KeyState]:
-        """See `RowsQueries.held_keys`."""
-        return self._listing().held_keys(entity, limit)
-
-    def forgettable_keys(self, entity: str, limit: int) -> Sequence[KeyState]:
-        """See `RowsQueries.forgettable_keys`."""
-        return self._listing().forgettable_keys(entity, limit)
-
-    def last_touched(self, entity: str) -> int:
-        """See `RowsQueries.last_touched`."""
-        return self._listing().last_touched(entity)
-
-    def open_chunks(self, entity: str | None = None) -> Sequence[Chunk]:
-        """See `RowsQueries.open_chunks`."""
-        return self._listing().open_chunks(entity)
-
-    def documents(self, kind: str) -> Sequence[tuple[str, Any]]:
-        """See `RowsQueries.documents`."""
-        return self._listing().documents(kind)
-
-    def audit(self, limit: int, *, before: int | None = None) -> Sequence[AuditEntry]:
-        """See `RowsQueries.audit`."""
-        return self._listing().audit(limit, before=before)
-
     # ---- writing
 
     def next_sequence(self) -> int:
@@ -267,57 +166,17 @@ class PostgresRows:
         self._check_alone()
         self.numbers.raise_to(least)
 
-    def set_incarnation(self, incarnation: int) -> None:
-        """See `Rows.set_incarnation`."""
-        self._identity.put(_ONLY, replace(self.identity(), incarnation=incarnation))
-
     def set_migration(self, state: MigrationState) -> None:
         """See `Rows.set_migration`."""
         self._check_alone()
-        self._migration.put(_ONLY, state)
-
-    def set_entity(self, state: EntityState) -> None:
-        """See `Rows.set_entity`."""
-        self._entities.put(state.name, state)
-
-    def set_key(self, state: KeyState) -> None:
-        """See `Rows.set_key`."""
-        self._keys.put((state.entity, state.key), state)
-
-    def forget_key(self, entity: str, key: Key) -> None:
-        """See `Rows.forget_key`."""
-        self._keys.put((entity, key), None)
+        super().set_migration(state)
 
     def set_intent(self, intent: Intent) -> None:
         """See `Rows.set_intent`."""
         if intent.id >= self._mark:
             # A number that this very transition took is in no row yet.
             self._intents.remember(intent.id, self._intents.peek(intent.id))
-        self._intents.put(intent.id, intent)
-
-    def delete_intent(self, intent_id: int) -> None:
-        """See `Rows.delete_intent`."""
-        self._intents.put(intent_id, None)
-
-    def set_chunk(self, chunk: Chunk) -> None:
-        """See `Rows.set_chunk`."""
-        self._chunks.put((chunk.entity, chunk.token), chunk)
-        if chunk.token > (self._newest_chunks.get(chunk.entity) or 0):
-            self._newest_chunks.put(chunk.entity, chunk.token)
-
-    def delete_chunk(self, entity: str, token: int) -> None:
-        """See `Rows.delete_chunk`."""
-        self._chunks.put((entity, token), None)
-
-    def set_document(self, kind: str, name: str, value: Any) -> None:  # noqa: ANN401 - any JSON
-        """See `Rows.set_document`."""
-        self._documents.put((kind, name), None if value is None else encode(value).decode())
-
-    def append_audit(self, entry: AuditEntry) -> None:
-        """See `Rows.append_audit`."""
-        number = (self._audit_numbers.get(_ONLY) or 0) + 1
-        self._audit_numbers.put(_ONLY, number)
-        self._audit.put(number, replace(entry, number=number))
+        super().set_intent(intent)
 
     # ---- inside
 
@@ -363,8 +222,7 @@ class PostgresRows:
             # Nothing can be fetched ahead for a transition that reads lists.
             raise MissedError
         if not self._in_savepoint:
-            mine = [(overlay, name, overlay.get(name)) for overlay, name, _, _ in self._journal]
-            self._take_back()
+            mine = self._written_by_transition()
             self._flush.write(self._session)
             self._session.run("begin_transition")
             self._in_savepoint = True
@@ -381,8 +239,3 @@ class PostgresRows:
             overlay.forget()
         self._view.forget()
         self.fill(self._view.migration(), self._view.entity_rows(), self._view.newest_chunks())
-
-    def _take_back(self) -> None:
-        while self._journal:
-            overlay, name, before, first = self._journal.pop()
-            overlay.take_back(name, before, first=first)

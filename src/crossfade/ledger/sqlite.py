@@ -8,8 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-from crossfade.errors import LedgerUnavailableError
-from crossfade.ledger.handover import Handover
+from crossfade.ledger.handover import HandoverQueue
 from crossfade.ledger.lock import NodeLock, take_node_lock
 from crossfade.ledger.nodes import SINGLE, Nodes
 from crossfade.ledger.query_file import load_queries
@@ -59,17 +58,15 @@ class SqliteLedger:
     def __init__(self, files: OpenedFiles, options: SqliteLedgerOptions, hooks: Hooks) -> None:
         self._reader = files.reader
         self._lock = files.lock
-        self._options = options
         self._hooks = hooks
-        self._places: dict[asyncio.AbstractEventLoop, asyncio.Semaphore] = {}
+        self.queue = HandoverQueue(options.queue_max)
+        """Its counters tell how full it was."""
         self._closed = False
         self._path = files.path
         self._made_here = files.made_here
         self._discard = False
         self._identity = files.reader.identity
         self._migration = files.reader.migration
-        self.callers_that_waited = 0
-        """How many callers found the queue full and waited for a place."""
         self._writer = SqliteWriter(
             files.writing,
             files.watched,
@@ -101,20 +98,7 @@ class SqliteLedger:
 
     async def transact(self, transition: Callable[[Rows], Result]) -> Result:
         """See `Ledger.transact`."""
-        loop = asyncio.get_running_loop()
-        places = self._places_of(loop)
-        if places.locked():
-            self.callers_that_waited += 1
-        await places.acquire()
-        handover = Handover(transition, loop, places)
-        try:
-            self._writer.hand_over(handover)
-        except LedgerUnavailableError:
-            places.release()
-            raise
-        # A caller that is cancelled here leaves its transition in the queue: it takes place.
-        result: Result = await handover.outcome
-        return result
+        return await self.queue.carry(transition, self._writer.hand_over)
 
     def look(self, query: Callable[[RowsQueries], Result]) -> Result:
         """See `Ledger.look`."""
@@ -152,13 +136,6 @@ class SqliteLedger:
         """The writer has committed: from now on everybody sees this state."""
         self._identity = rows.identity()
         self._migration = rows.migration()
-
-    def _places_of(self, loop: asyncio.AbstractEventLoop) -> asyncio.Semaphore:
-        places = self._places.get(loop)
-        if places is None:
-            self._places = {one: at for one, at in self._places.items() if not one.is_closed()}
-            places = self._places[loop] = asyncio.Semaphore(self._options.queue_max)
-        return places
 
     def _note_failure(self, reason: str) -> None:
         self._hooks.emit(LedgerFailed(reason=reason))

@@ -1,32 +1,15 @@
 """The rows of a SQLite ledger inside one transition, and the writing of a batch of them."""
 
 import sqlite3
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Any
+from collections.abc import Mapping
 
-from crossfade.codec import decode, encode
-from crossfade.ledger.overlay import Journal, Overlay
+from crossfade.ledger.overlaid_rows import Loaders, OverlaidRows
 from crossfade.ledger.row_writer import RowWriter
-from crossfade.ledger.rows import AuditEntry, Counts, LedgerIdentity
 from crossfade.ledger.sqlite_view import SqliteView
-from crossfade.model.chunk import Chunk
-from crossfade.model.entity_state import EntityState
 from crossfade.model.intent import Intent
-from crossfade.model.key import Key
-from crossfade.model.key_state import KeyState
-from crossfade.model.migration_state import MigrationState
-
-_TABLES = (
-    "key", "intent", "entity", "chunk", "document", "migration", "incarnation", "audit",
-)  # fmt: skip
-"""What is written; the last overlays are only remembered."""
-
-_ONLY = ""
-"""Name of the one row of a table that has one row."""
 
 
-class SqliteRows:
+class SqliteRows(OverlaidRows):
     """One batch of transitions over one connection (`Rows`); used by the writer thread alone.
 
     Reads by name come from overlays. A list is read by SQL, so before it the batch's rows are
@@ -38,35 +21,23 @@ class SqliteRows:
         self._queries = queries
         self._view = SqliteView(connection, queries)
         view = self._view
-        self._journal: Journal = []
-        self._keys: Overlay[tuple[str, Key], KeyState] = Overlay(view.key_row, self._journal)
-        self._intents: Overlay[int, Intent] = Overlay(self._stored_intent, self._journal)
-        self._entities: Overlay[str, EntityState] = Overlay(view.entity_row, self._journal)
-        self._chunks: Overlay[tuple[str, int], Chunk] = Overlay(view.chunk_row, self._journal)
-        self._documents: Overlay[tuple[str, str], str] = Overlay(view.document_text, self._journal)
-        self._migration: Overlay[str, MigrationState] = Overlay(
-            lambda _: view.migration(), self._journal
+        super().__init__(
+            Loaders(
+                key=view.key_row,
+                intent=self._stored_intent,
+                entity=view.entity_row,
+                chunk=view.chunk_row,
+                document=view.document_text,
+                newest_chunk=view.newest_chunk,
+                view=lambda: view,
+            )
         )
-        self._identity: Overlay[str, LedgerIdentity] = Overlay(
-            lambda _: view.identity(), self._journal
-        )
-        self._audit: Overlay[int, AuditEntry] = Overlay(lambda _: None, self._journal)
-        self._audit_numbers: Overlay[str, int] = Overlay(
-            lambda _: view.last_audit(), self._journal
-        )
-        self._newest_chunks: Overlay[str, int] = Overlay(view.newest_chunk, self._journal)
-        self._overlays: tuple[Overlay[Any, Any], ...] = (
-            self._keys, self._intents, self._entities, self._chunks, self._documents,
-            self._migration, self._identity, self._audit, self._audit_numbers,
-            self._newest_chunks,
-        )  # fmt: skip
         self._writer = RowWriter(connection, queries)
-        for number, table in enumerate(_TABLES):
-            self._writer.register(table, self._overlays[number])
+        for table, overlay in self.written.items():
+            self._writer.register(table, overlay)
         self._sequence = 0
         self._numbers_in_rows = 0
         self._sequence_written = 0
-        self._in_savepoint = False
         self._rows_max = 0
 
     # ---- the batch
@@ -116,87 +87,6 @@ class SqliteRows:
         self._sequence_written = 0
         self._in_savepoint = False
 
-    # ---- reading
-
-    def identity(self) -> LedgerIdentity:
-        """See `RowsView.identity`."""
-        return self._identity.get(_ONLY) or self._view.identity()
-
-    def migration(self) -> MigrationState:
-        """See `RowsView.migration`."""
-        return self._migration.get(_ONLY) or MigrationState()
-
-    def entity(self, name: str) -> EntityState:
-        """See `RowsView.entity`."""
-        return self._entities.get(name) or EntityState(name)
-
-    def key(self, entity: str, key: Key) -> KeyState:
-        """See `RowsView.key`."""
-        state = self._keys.get((entity, key))
-        if state is not None:
-            return state
-        floor = self.entity(entity).floor
-        return KeyState(entity, key, seq=floor, clean_seq=floor)
-
-    def intent(self, intent_id: int) -> Intent | None:
-        """See `RowsView.intent`."""
-        return self._intents.get(intent_id)
-
-    def chunks_since(self, entity: str, token: int) -> Sequence[Chunk]:
-        """See `RowsView.chunks_since`; most leases are younger than every chunk."""
-        if token >= (self._newest_chunks.get(entity) or 0):
-            return ()
-        return self._listing().chunks_since(entity, token)
-
-    def document(self, kind: str, name: str) -> Any:  # noqa: ANN401 - any JSON value
-        """See `RowsView.document`."""
-        text = self._documents.get((kind, name))
-        return None if text is None else decode(text)
-
-    # ---- lists
-
-    def counts(self, entity: str | None = None) -> Counts:
-        """See `RowsQueries.counts`."""
-        return self._listing().counts(entity)
-
-    def intents(self, limit: int) -> Sequence[Intent]:
-        """See `RowsQueries.intents`."""
-        return self._listing().intents(limit)
-
-    def dirty_keys(
-        self, entity: str | None, limit: int, *, after: int = 0, ready: bool = False
-    ) -> Sequence[KeyState]:
-        """See `RowsQueries.dirty_keys`."""
-        return self._listing().dirty_keys(entity, limit, after=after, ready=ready)
-
-    def quarantined_keys(self, entity: str | None, limit: int) -> Sequence[KeyState]:
-        """See `RowsQueries.quarantined_keys`."""
-        return self._listing().quarantined_keys(entity, limit)
-
-    def held_keys(self, entity: str | None, limit: int) -> Sequence[KeyState]:
-        """See `RowsQueries.held_keys`."""
-        return self._listing().held_keys(entity, limit)
-
-    def forgettable_keys(self, entity: str, limit: int) -> Sequence[KeyState]:
-        """See `RowsQueries.forgettable_keys`."""
-        return self._listing().forgettable_keys(entity, limit)
-
-    def last_touched(self, entity: str) -> int:
-        """See `RowsQueries.last_touched`."""
-        return self._listing().last_touched(entity)
-
-    def open_chunks(self, entity: str | None = None) -> Sequence[Chunk]:
-        """See `RowsQueries.open_chunks`."""
-        return self._listing().open_chunks(entity)
-
-    def documents(self, kind: str) -> Sequence[tuple[str, Any]]:
-        """See `RowsQueries.documents`."""
-        return self._listing().documents(kind)
-
-    def audit(self, limit: int, *, before: int | None = None) -> Sequence[AuditEntry]:
-        """See `RowsQueries.audit`."""
-        return self._listing().audit(limit, before=before)
-
     # ---- writing
 
     def next_sequence(self) -> int:
@@ -213,54 +103,6 @@ class SqliteRows:
         """See `Rows.raise_sequence`."""
         self._sequence = max(self._sequence, least)
 
-    def set_incarnation(self, incarnation: int) -> None:
-        """See `Rows.set_incarnation`."""
-        self._identity.put(_ONLY, replace(self.identity(), incarnation=incarnation))
-
-    def set_migration(self, state: MigrationState) -> None:
-        """See `Rows.set_migration`."""
-        self._migration.put(_ONLY, state)
-
-    def set_entity(self, state: EntityState) -> None:
-        """See `Rows.set_entity`."""
-        self._entities.put(state.name, state)
-
-    def set_key(self, state: KeyState) -> None:
-        """See `Rows.set_key`."""
-        self._keys.put((state.entity, state.key), state)
-
-    def forget_key(self, entity: str, key: Key) -> None:
-        """See `Rows.forget_key`."""
-        self._keys.put((entity, key), None)
-
-    def set_intent(self, intent: Intent) -> None:
-        """See `Rows.set_intent`."""
-        self._intents.put(intent.id, intent)
-
-    def delete_intent(self, intent_id: int) -> None:
-        """See `Rows.delete_intent`."""
-        self._intents.put(intent_id, None)
-
-    def set_chunk(self, chunk: Chunk) -> None:
-        """See `Rows.set_chunk`."""
-        self._chunks.put((chunk.entity, chunk.token), chunk)
-        if chunk.token > (self._newest_chunks.get(chunk.entity) or 0):
-            self._newest_chunks.put(chunk.entity, chunk.token)
-
-    def delete_chunk(self, entity: str, token: int) -> None:
-        """See `Rows.delete_chunk`."""
-        self._chunks.put((entity, token), None)
-
-    def set_document(self, kind: str, name: str, value: Any) -> None:  # noqa: ANN401 - any JSON
-        """See `Rows.set_document`."""
-        self._documents.put((kind, name), None if value is None else encode(value).decode())
-
-    def append_audit(self, entry: AuditEntry) -> None:
-        """See `Rows.append_audit`."""
-        number = (self._audit_numbers.get(_ONLY) or 0) + 1
-        self._audit_numbers.put(_ONLY, number)
-        self._audit.put(number, replace(entry, number=number))
-
     # ---- inside
 
     def _stored_intent(self, intent_id: int) -> Intent | None:
@@ -274,8 +116,7 @@ class SqliteRows:
         it may still fail. Afterwards they need no memory, however many they are.
         """
         if not self._in_savepoint:
-            mine = [(overlay, name, overlay.get(name)) for overlay, name, _, _ in self._journal]
-            self._take_back()
+            mine = self._written_by_transition()
             self._writer.write()
             self._run("begin_transition")
             self._in_savepoint = True
@@ -289,11 +130,6 @@ class SqliteRows:
         self._numbers_in_rows = self._sequence
         self._view.forget()
         return self._view
-
-    def _take_back(self) -> None:
-        while self._journal:
-            overlay, name, before, first = self._journal.pop()
-            overlay.take_back(name, before, first=first)
 
     def _remembered(self) -> int:
         return sum(overlay.size for overlay in self._overlays)

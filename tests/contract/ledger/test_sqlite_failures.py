@@ -174,7 +174,7 @@ async def test_a_full_queue_makes_callers_wait(tmp_path: Path) -> None:
         *(ledger.transact(partial(write_key, number=number)) for number in range(100))
     )
 
-    assert ledger.callers_that_waited == 92
+    assert ledger.queue.callers_that_waited == 92
     assert ledger.writer.batches >= 25
     assert ledger.writer.transitions == 100
     await ledger.close()
