@@ -74,7 +74,7 @@ class Migrator:
 
     def close(self) -> None:
         """End its threads."""
-        self._client.close()  # type: ignore[no-untyped-call]
+        self._client.close()  # type: ignore[no-untyped-call] # the peer has no types
 
 
 def run(*, quick: bool) -> dict[str, Any]:

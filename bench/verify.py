@@ -15,7 +15,7 @@ from typing import Any
 from uuid import uuid4
 
 import psycopg
-import reladiff  # type: ignore[import-untyped]
+import reladiff  # type: ignore[import-untyped] # the peer has no types
 
 from crossfade.backfill.worker import BackfillWorker
 from crossfade.convergence.sides import EntityStores, Sides

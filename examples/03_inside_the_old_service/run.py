@@ -42,7 +42,7 @@ def make_databases() -> None:
         with sqlite3.connect(file) as database:
             database.execute(f"CREATE TABLE {table}")
             name = table.partition(" ")[0]
-            database.executemany(f"INSERT INTO {name} VALUES (?, ?, ?)", rows)  # noqa: S608
+            database.executemany(f"INSERT INTO {name} VALUES (?, ?, ?)", rows)  # noqa: S608 - a name of our own
 
 
 @contextlib.contextmanager

@@ -54,9 +54,9 @@ def operations_keep_their_types(shop: crossfade.Migration, profiles: Entity) -> 
     assert_type(get(user_id="17"), Profile)
     asked: Callable[[str], Coroutine[Any, Any, Profile]] = get_async
     assert_type(asked("17").close(), None)
-    get(17)  # type: ignore[arg-type]
-    get("17", "18")  # type: ignore[call-arg]
-    get(name="17")  # type: ignore[call-arg]
+    get(17)  # type: ignore[arg-type] # must be refused
+    get("17", "18")  # type: ignore[call-arg] # must be refused
+    get(name="17")  # type: ignore[call-arg] # must be refused
 
 
 def operations_are_methods(shop: crossfade.Migration, profiles: Entity) -> None:
@@ -82,14 +82,14 @@ def wrong_declarations_do_not_type_check(shop: crossfade.Migration, profiles: En
 
     shop.operation(writes=profiles, key="user_id", new=put, replay=True)(put)
     shop.operation(writes=profiles, new=put, created="id", refused=ValueError)(put)
-    shop.operation(writes=profiles, key="user_id", new=put)(put_async)  # type: ignore[arg-type]
-    shop.operation(writes=profiles, key="user_id", new=legacy_get)(put)  # type: ignore[arg-type]
-    shop.operation(writes=profiles, key="user_id")(put)  # type: ignore[call-overload]
-    shop.operation(key="user_id", new=put)(put)  # type: ignore[call-overload]
-    shop.operation(writes=profiles, key=17, new=put)(put)  # type: ignore[call-overload]
-    shop.operation(reads=profiles, key="user_id", new=put, replay=True)  # type: ignore[call-overload]
-    shop.operation(reads=profiles, key="user_id", legacy=put, new=put)  # type: ignore[call-overload]
-    shop.operation(writes=profiles, key="user_id", new=put, retries=3)  # type: ignore[call-overload]
+    shop.operation(writes=profiles, key="user_id", new=put)(put_async)  # type: ignore[arg-type] # must be refused
+    shop.operation(writes=profiles, key="user_id", new=legacy_get)(put)  # type: ignore[arg-type] # must be refused
+    shop.operation(writes=profiles, key="user_id")(put)  # type: ignore[call-overload] # must be refused
+    shop.operation(key="user_id", new=put)(put)  # type: ignore[call-overload] # must be refused
+    shop.operation(writes=profiles, key=17, new=put)(put)  # type: ignore[call-overload] # must be refused
+    shop.operation(reads=profiles, key="user_id", new=put, replay=True)  # type: ignore[call-overload] # must be refused
+    shop.operation(reads=profiles, key="user_id", legacy=put, new=put)  # type: ignore[call-overload] # must be refused
+    shop.operation(writes=profiles, key="user_id", new=put, retries=3)  # type: ignore[call-overload] # must be refused
 
 
 def a_runtime_is_a_context_manager(shop: crossfade.Migration) -> None:

@@ -73,7 +73,7 @@ def test_the_function_stays_itself(function: Callable[..., Any]) -> None:
     assert operation.__name__ == function.__name__
     assert operation.__doc__ == function.__doc__
     assert operation.__annotations__ == function.__annotations__
-    assert operation.__wrapped__ is function  # type: ignore[attr-defined]
+    assert operation.__wrapped__ is function  # type: ignore[attr-defined] # it has it, its type does not
     assert inspect.signature(operation) == inspect.signature(function)
     assert inspect.iscoroutinefunction(operation) is inspect.iscoroutinefunction(function)
 
@@ -121,7 +121,7 @@ def test_what_was_declared_is_in_the_definition() -> None:
         (int, {"key": "user_id", "legacy": plain}, "only functions"),
     ],
 )
-def test_mistakes_are_found_at_once(body: Any, options: dict[str, Any], told: str) -> None:  # noqa: ANN401
+def test_mistakes_are_found_at_once(body: Any, options: dict[str, Any], told: str) -> None:  # noqa: ANN401 - any kind of value
     """Each with what to do about it."""
     shop, profiles = _shop()
     with pytest.raises(DefinitionError, match=told):
@@ -135,7 +135,7 @@ def test_what_only_writes_have_is_refused_for_reads() -> None:
     shop, profiles = _shop()
     for option in ("created", "replay", "mirror_when", "refused", "transaction"):
         with pytest.raises(DefinitionError, match=f"takes no {option}="):
-            shop.operation(reads=profiles, legacy=plain, **{option: "id"})  # type: ignore[call-overload]
+            shop.operation(reads=profiles, legacy=plain, **{option: "id"})  # type: ignore[call-overload] # must be refused
 
 
 def test_a_name_is_taken_once() -> None:

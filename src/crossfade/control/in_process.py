@@ -37,7 +37,7 @@ def running(
 
     """
     # Loaded only here, as all the rest: importing crossfade must be light.
-    from crossfade.library.running import Running  # noqa: PLC0415
+    from crossfade.library.running import Running  # noqa: PLC0415 - a definition must load quickly
 
     flags: dict[str, Any] = dict(settings or {})
     if ledger is not None:
@@ -51,9 +51,9 @@ async def _node(
     migration: Migration, folder: Path, flags: dict[str, Any], *, control: bool
 ) -> AsyncIterator["Node"]:
     """A started node; its last act is to give everything back."""
-    from crossfade.assembly import open_node  # noqa: PLC0415
-    from crossfade.config import load_config  # noqa: PLC0415
-    from crossfade.control.control_beside import control_beside  # noqa: PLC0415
+    from crossfade.assembly import open_node  # noqa: PLC0415 - loads everything there is
+    from crossfade.config import load_config  # noqa: PLC0415 - loads everything there is
+    from crossfade.control.control_beside import control_beside  # noqa: PLC0415 - loads everything there is
 
     config = load_config(folder, flags)
     migration.folder = folder

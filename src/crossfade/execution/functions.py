@@ -49,11 +49,11 @@ class NotRunning:
         """See `CallRuntime.write`."""
         raise self._error(called)
 
-    async def read_async(self, called: FunctionOperation, *_: object) -> Any:  # noqa: ANN401
+    async def read_async(self, called: FunctionOperation, *_: object) -> Any:  # noqa: ANN401 - never returns
         """See `CallRuntime.read_async`."""
         raise self._error(called)
 
-    async def write_async(self, called: FunctionOperation, *_: object) -> Any:  # noqa: ANN401
+    async def write_async(self, called: FunctionOperation, *_: object) -> Any:  # noqa: ANN401 - never returns
         """See `CallRuntime.write_async`."""
         raise self._error(called)
 

@@ -202,7 +202,7 @@ class PostgresNodes:
     def _leave(self, session: PostgresSession) -> None:
         session.run("leave_work", self._node, self._registration)
         if self._untracked():
-            session.run("bury_node", self._node, self._registration, True)  # noqa: FBT003
+            session.run("bury_node", self._node, self._registration, True)  # noqa: FBT003 - a value
         session.run("remove_node", self._node, self._registration)
 
     def _connected(self) -> PostgresSession:

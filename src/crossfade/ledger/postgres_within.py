@@ -214,7 +214,7 @@ def _transact(ledger: PostgresLedger, transition: Callable[[Rows], Result]) -> A
     while True:
         rows.begin()
         try:
-            result = transition(rows)  # type: ignore[arg-type]
+            result = transition(rows)  # type: ignore[arg-type] # the part of `Rows` that users' transactions may use
         except _MissedError:
             yield from _fetch(rows)
             continue

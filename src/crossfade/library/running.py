@@ -162,7 +162,7 @@ class Running:
 
     def _take_calls(self, thread: "NodeThread[Node]", node: "Node") -> None:
         # Loaded only here: it is everything that there is.
-        from crossfade.library.calls import Calls  # noqa: PLC0415
+        from crossfade.library.calls import Calls  # noqa: PLC0415 - see above
 
         self._node = node
         self._calls = Calls(node, thread)

@@ -98,7 +98,7 @@ class _Shadow:
         """The caller's loop has ended before the task could: nobody needs to be told of it."""
         if self._task is not None and not self._task.done():
             # What asyncio's own task groups do with tasks that they give up.
-            self._task._log_destroy_pending = False  # type: ignore[attr-defined] # noqa: SLF001
+            self._task._log_destroy_pending = False  # type: ignore[attr-defined] # noqa: SLF001 - see above
         self._coroutine.close()
 
     async def _run(self) -> None:

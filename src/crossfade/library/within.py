@@ -50,7 +50,7 @@ class Within:
 
         """
         # Loaded only here: the driver is an extra.
-        from crossfade.ledger.postgres_within import (  # noqa: PLC0415
+        from crossfade.ledger.postgres_within import (  # noqa: PLC0415 - see above
             look_within,
             run_within,
             transact_within,

@@ -36,10 +36,10 @@ def dialect_of(url: str, options: SqlOptions) -> SqlDialect:
     try:
         # Drivers are extras: each is loaded only by a definition that names its engine.
         if engine == "postgres":
-            from crossfade.store.postgres_dialect import postgres_dialect  # noqa: PLC0415
+            from crossfade.store.postgres_dialect import postgres_dialect  # noqa: PLC0415 - the driver is an extra
 
             return postgres_dialect(url, options)
-        from crossfade.store.mariadb_dialect import mariadb_dialect  # noqa: PLC0415
+        from crossfade.store.mariadb_dialect import mariadb_dialect  # noqa: PLC0415 - the driver is an extra
 
         return mariadb_dialect(url, options)
     except ImportError as error:

@@ -166,7 +166,7 @@ async def _open_sql(description: SqlTable, entity: str, database: SqlDatabase) -
 
 def _redis_database(description: RedisDocuments, entity: str, databases: Databases) -> Any:  # noqa: ANN401 - loaded late
     # Drivers are extras: each is loaded only by a definition that names its engine.
-    from crossfade.store.redis_database import RedisDatabase  # noqa: PLC0415
+    from crossfade.store.redis_database import RedisDatabase  # noqa: PLC0415 - the driver is an extra
 
     del entity
 
@@ -181,7 +181,7 @@ def _redis_database(description: RedisDocuments, entity: str, databases: Databas
 
 
 def _mongo_database(description: MongoCollection, entity: str, databases: Databases) -> Any:  # noqa: ANN401 - loaded late
-    from crossfade.store.mongo_database import MongoDatabase  # noqa: PLC0415
+    from crossfade.store.mongo_database import MongoDatabase  # noqa: PLC0415 - the driver is an extra
 
     del entity
 
@@ -194,13 +194,13 @@ def _mongo_database(description: MongoCollection, entity: str, databases: Databa
 
 
 async def _open_mongo(description: MongoCollection, entity: str, database: Any) -> Any:  # noqa: ANN401 - loaded late
-    from crossfade.store.mongo_documents import open_mongo_store  # noqa: PLC0415
+    from crossfade.store.mongo_documents import open_mongo_store  # noqa: PLC0415 - the driver is an extra
 
     return await open_mongo_store(description, entity=entity, database=database)
 
 
 async def _open_redis(description: RedisDocuments, entity: str, database: Any) -> Any:  # noqa: ANN401 - loaded late
-    from crossfade.store.redis_documents import open_redis_store  # noqa: PLC0415
+    from crossfade.store.redis_documents import open_redis_store  # noqa: PLC0415 - the driver is an extra
 
     return await open_redis_store(description, entity=entity, database=database)
 
@@ -210,7 +210,7 @@ def _http_database(
 ) -> UnfencedDatabase:
     def make() -> UnfencedDatabase:
         # The client is loaded only where somebody asks for it.
-        from crossfade.store.http_resource import HttpRecords  # noqa: PLC0415
+        from crossfade.store.http_resource import HttpRecords  # noqa: PLC0415 - its client loads slowly
 
         plain = HttpRecords(description, migration=databases.migration, entity=entity)
         return _unfenced(plain, description.answers_within_seconds, databases)

@@ -70,15 +70,15 @@ class ExactCursor(Cursor):
         return changed
 
     def _run(self, statement: bytes) -> int:
-        connection: MariaDbConnection = self.connection  # type: ignore[assignment]
+        connection: MariaDbConnection = self.connection  # type: ignore[assignment] # it is always ours
         if len(statement) >= connection.packet_bytes_max:
             raise DataError(PACKET_TOO_LARGE, "a packet is larger than max_allowed_packet")
         try:
-            self._query(statement)  # type: ignore[attr-defined]
+            self._query(statement)  # type: ignore[attr-defined] # PyMySQL has it, its types do not
         except MySQLError as error:
             found = _TABLE.match(statement)
             if found:
-                error.table = found[1].decode().replace("``", "`")  # type: ignore[attr-defined]
+                error.table = found[1].decode().replace("``", "`")  # type: ignore[attr-defined] # an attribute of our own
             raise
         self._executed = statement
         if self.warning_count and not self.description:
@@ -87,18 +87,18 @@ class ExactCursor(Cursor):
 
     def _refuse_changes(self, connection: "MariaDbConnection", *, is_load: bool) -> None:
         # A LOAD DATA LOCAL merely warns of what it leaves out or changes, in spite of sql_mode.
-        for _, code, text in connection.show_warnings():  # type: ignore[no-untyped-call]
+        for _, code, text in connection.show_warnings():  # type: ignore[no-untyped-call] # PyMySQL has no types for it
             if is_load or code in _CHANGED:
                 raise DataError(code, text)
 
     def _duplicates(self) -> int:
         # Of a single row the server says nothing: one that it left as it was counts as inserted.
-        result = self._result  # type: ignore[attr-defined]
+        result = self._result  # type: ignore[attr-defined] # PyMySQL has it, its types do not
         found = _INFORMATION.search(getattr(result, "message", None) or b"")
         return int(found[2]) if found else 1
 
     def _bytes_max(self) -> int:
-        connection: MariaDbConnection = self.connection  # type: ignore[assignment]
+        connection: MariaDbConnection = self.connection  # type: ignore[assignment] # it is always ours
         return min(STATEMENT_BYTES_MAX, connection.packet_bytes_max - 1)
 
 
@@ -116,7 +116,7 @@ class MariaDbConnection(_Connection):
     has_tables_locked = False
     """Whether it keeps all others out of some tables, which no COMMIT ends."""
 
-    def __init__(self, session: Sequence[str], **options: Any) -> None:  # noqa: ANN401
+    def __init__(self, session: Sequence[str], **options: Any) -> None:  # noqa: ANN401 - what PyMySQL takes
         super().__init__(
             **options,
             charset="utf8mb4",
@@ -149,7 +149,7 @@ class MariaDbConnection(_Connection):
         if not self.open:
             return False
         waiting = select.poll()
-        waiting.register(self._sock, select.POLLIN)  # type: ignore[attr-defined]
+        waiting.register(self._sock, select.POLLIN)  # type: ignore[attr-defined] # PyMySQL has it, its types do not
         return not waiting.poll(0)
 
     def start(self, statement: str, seconds_max: float) -> None:
@@ -181,7 +181,7 @@ class MariaDbConnection(_Connection):
 
     def abort(self) -> None:
         """Cut the connection: the server rolls back whatever is open."""
-        self._force_close()  # type: ignore[attr-defined]
+        self._force_close()  # type: ignore[attr-defined] # PyMySQL has it, its types do not
 
     def _start(self, statement: str) -> None:
         try:

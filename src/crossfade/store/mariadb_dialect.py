@@ -64,7 +64,7 @@ _HINT = "Write mariadb://user:password@host:3306/database."
 class _Compiler(MySQLCompiler):
     """Compares composite keys part by part: for tuples the server would not use the index."""
 
-    def visit_binary(  # type: ignore[override]
+    def visit_binary(  # type: ignore[override] # narrower than SQLAlchemy's own types
         self,
         binary: BinaryExpression[Any],
         **options: Any,  # noqa: ANN401 - as SQLAlchemy has it
@@ -74,7 +74,7 @@ class _Compiler(MySQLCompiler):
             left, right = list(binary.left.clauses), list(binary.right.clauses)
             apart = _compared(left, right, above=binary.operator is operators.gt)
             return f"({self.process(apart, **options)})"
-        text: str = super().visit_binary(binary, **options)  # type: ignore[no-untyped-call]
+        text: str = super().visit_binary(binary, **options)  # type: ignore[no-untyped-call] # SQLAlchemy has no types for it
         return text
 
 

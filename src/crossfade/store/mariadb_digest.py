@@ -97,7 +97,7 @@ class MariaDbDigest:
     def slices(
         self,
         cursor: Cursor,  # noqa: ARG002 - there is nothing to ask
-        fences: str,  # noqa: ARG002
+        fences: str,  # noqa: ARG002 - see above
     ) -> Sequence[tuple[Raw, Raw]] | None:
         """See `EngineDigest.slices`: the table lies in the order of its key."""
         return None

@@ -276,5 +276,5 @@ def _has_ended(connection: PostgresConnection) -> bool:
 
 def _with_right(error: errors.InsufficientPrivilege, query: object) -> Exception:
     """The error, with the kind of statement that was denied: the server does not say it."""
-    error.right = str(query).split(maxsplit=1)[0].upper()  # type: ignore[attr-defined]
+    error.right = str(query).split(maxsplit=1)[0].upper()  # type: ignore[attr-defined] # an attribute of our own
     return error

@@ -50,8 +50,8 @@ _VALUES = ") VALUES ("
 class _Compiler(PGCompiler):
     """Writes SQL as psycopg takes it; an identity column takes the values that it is given."""
 
-    def visit_insert(self, insert_stmt: Any, *arguments: Any, **keywords: Any) -> str:  # noqa: ANN401
-        text: str = super().visit_insert(  # type: ignore[no-untyped-call]
+    def visit_insert(self, insert_stmt: Any, *arguments: Any, **keywords: Any) -> str:  # noqa: ANN401 - what SQLAlchemy gives
+        text: str = super().visit_insert(  # type: ignore[no-untyped-call] # SQLAlchemy has no types for it
             insert_stmt, *arguments, **keywords
         )
         # The last one: a column's name may contain those words.
@@ -78,7 +78,7 @@ class PostgresDialect:
         self._was_there = False
         self._places: Places = {}
         self.name = without_secrets(url).partition("?")[0]
-        self.compiler: Dialect = _Dialect(paramstyle="format")  # type: ignore[no-untyped-call]
+        self.compiler: Dialect = _Dialect(paramstyle="format")  # type: ignore[no-untyped-call] # SQLAlchemy has no types for it
         self.errors = ERRORS
         self.puts_at_once = options.writer_connections_max
         self._role = str(self._place.get("user", ""))

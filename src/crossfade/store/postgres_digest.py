@@ -88,7 +88,7 @@ _PORTABLE = {
     **dict.fromkeys(_WHOLE_TYPES, NUMBER),
     **dict.fromkeys(_TEXT_TYPES, TEXT),
 }
-_COMPILER: Dialect = PGDialect()  # type: ignore[no-untyped-call]
+_COMPILER: Dialect = PGDialect()  # type: ignore[no-untyped-call] # SQLAlchemy has no types for it
 _IN_BRACKETS = re.compile(r"\([^)]*\)")
 
 

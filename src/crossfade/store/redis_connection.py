@@ -123,7 +123,7 @@ class RedisConnections:
 
     async def _connected(self) -> AbstractConnection:
         try:
-            connection: AbstractConnection = await self._pool.get_connection()  # type: ignore[no-untyped-call]
+            connection: AbstractConnection = await self._pool.get_connection()  # type: ignore[no-untyped-call] # redis has no types for it
         except (ResponseError, *_NO_RIGHT) as error:
             raise self._refusal(error) from error
         except (RedisError, OSError) as error:

@@ -18,7 +18,7 @@ def sql_bulk(
     if database.dialect.compiler.name != "postgresql":
         return None
     # The driver is an extra, loaded only by a definition that names its engine.
-    from crossfade.store.postgres_bulk import PostgresBulk  # noqa: PLC0415
+    from crossfade.store.postgres_bulk import PostgresBulk  # noqa: PLC0415 - the driver is an extra
 
     table = reading.main.table
     referred = partial(database.points.renamed_by, reading.main)

@@ -55,7 +55,7 @@ class SqliteDigest:
         own = _DECIMAL if values.decimals else _RAW
         return {OWN: (own,), PORTABLE: _FORMS[values.affinity]}
 
-    def value(self, column: Expression, facts: ColumnFacts, form: Form) -> Expression:  # noqa: ARG002
+    def value(self, column: Expression, facts: ColumnFacts, form: Form) -> Expression:  # noqa: ARG002 - see above
         """See `EngineDigest.value`: the functions take values as they are stored."""
         return column
 
@@ -90,7 +90,7 @@ class SqliteDigest:
     def slices(
         self,
         cursor: Cursor,  # noqa: ARG002 - there is nothing to ask
-        fences: str,  # noqa: ARG002
+        fences: str,  # noqa: ARG002 - see above
     ) -> Sequence[tuple[Raw, Raw]] | None:
         """See `EngineDigest.slices`: the table lies in the order of its key."""
         return None

@@ -106,12 +106,12 @@ class Service(ABC):
             return None
         return self._inserted(cursor, table, statement, tuple(values.values()))
 
-    def _insert_line(self, cursor: Any, invoice: int | None, line: Row) -> int:  # noqa: ANN401
+    def _insert_line(self, cursor: Any, invoice: int | None, line: Row) -> int:  # noqa: ANN401 - a cursor of any driver
         made = self._insert(cursor, "invoice_line", {**line, "invoice_id": invoice})
         assert made is not None
         return made
 
-    def _update(self, cursor: Any, table: str, key: Key, fields: Row) -> None:  # noqa: ANN401
+    def _update(self, cursor: Any, table: str, key: Key, fields: Row) -> None:  # noqa: ANN401 - a cursor of any driver
         values = self._encoded(table, fields)
         changes = ", ".join(self._assignment(name) for name in values)
         where = self._where(table, KEYS[table])
@@ -120,16 +120,16 @@ class Service(ABC):
         if cursor.rowcount != 1:
             raise LookupError(f"{table}: {cursor.rowcount} records have the key {key}")
 
-    def _delete(self, cursor: Any, table: str, key: Key) -> None:  # noqa: ANN401
+    def _delete(self, cursor: Any, table: str, key: Key) -> None:  # noqa: ANN401 - a cursor of any driver
         where = self._where(table, KEYS[table])
-        cursor.execute(f"DELETE FROM {self._table(table)} WHERE {where}", key)  # noqa: S608
+        cursor.execute(f"DELETE FROM {self._table(table)} WHERE {where}", key)  # noqa: S608 - made up here
         if cursor.rowcount != 1:
             raise LookupError(f"{table}: {cursor.rowcount} records have the key {key}")
 
-    def _select(self, cursor: Any, table: str, by: tuple[str, ...], key: Key) -> list[Row]:  # noqa: ANN401
+    def _select(self, cursor: Any, table: str, by: tuple[str, ...], key: Key) -> list[Row]:  # noqa: ANN401 - a cursor of any driver
         names = ", ".join(self._stored(table))
         where = f" WHERE {self._where(table, by)}" if by else ""
-        cursor.execute(f"SELECT {names} FROM {self._table(table)}{where}", key)  # noqa: S608
+        cursor.execute(f"SELECT {names} FROM {self._table(table)}{where}", key)  # noqa: S608 - made up here
         return [self._decoded(table, row) for row in cursor.fetchall()]
 
     def _where(self, table: str, columns: tuple[str, ...]) -> str:
@@ -163,7 +163,7 @@ class Service(ABC):
         pairs = zip(COLUMNS[table], values, strict=True)
         return {name: _neutral(name, value) for name, value in pairs}
 
-    def _inserted(self, cursor: Any, table: str, statement: str, values: tuple[Any, ...]) -> int:  # noqa: ANN401, ARG002
+    def _inserted(self, cursor: Any, table: str, statement: str, values: tuple[Any, ...]) -> int:  # noqa: ANN401, ARG002 - a cursor of any driver
         cursor.execute(statement, values)
         made: int = cursor.lastrowid
         return made
@@ -202,7 +202,7 @@ class SqliteService(Service):
         connection.execute("PRAGMA foreign_keys = ON")
         return connection
 
-    def _begin(self, cursor: Any) -> None:  # noqa: ANN401
+    def _begin(self, cursor: Any) -> None:  # noqa: ANN401 - a cursor of any driver
         cursor.execute("BEGIN IMMEDIATE")
 
     def _table(self, table: str) -> str:
@@ -240,7 +240,7 @@ class MariaDbService(Service):
             return "`Unit%%Price`"
         return f"`{_camel(column)}`"
 
-    def _select(self, cursor: Any, table: str, by: tuple[str, ...], key: Key) -> list[Row]:  # noqa: ANN401
+    def _select(self, cursor: Any, table: str, by: tuple[str, ...], key: Key) -> list[Row]:  # noqa: ANN401 - a cursor of any driver
         # Without values the driver leaves a doubled % as it is.
         return super()._select(cursor, table, by or ("1",), key if by else (1,))
 
@@ -327,7 +327,7 @@ class PostgresService(Service):
     def _contact(self, table: str) -> tuple[str, ...]:
         return self._CONTACT if table == "employee" else ()
 
-    def _inserted(self, cursor: Any, table: str, statement: str, values: tuple[Any, ...]) -> int:  # noqa: ANN401
+    def _inserted(self, cursor: Any, table: str, statement: str, values: tuple[Any, ...]) -> int:  # noqa: ANN401 - a cursor of any driver
         cursor.execute(f"{statement} RETURNING {self._column(table, KEYS[table][0])}", values)
         made: int = cursor.fetchone()[0]
         return made

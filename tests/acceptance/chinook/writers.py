@@ -50,7 +50,7 @@ def main(folder: Path, leg: int, mine: int, processes: int, log_file: Path, seed
         stop.set()
         for thread in threads:
             thread.join()
-    print("stopped", flush=True)  # noqa: T201
+    print("stopped", flush=True)  # noqa: T201 - whoever started it waits for this line
 
 
 def _write(traffic: Traffic, chance: random.Random, stop: threading.Event, log: Log) -> None:

@@ -142,7 +142,7 @@ async def test_a_connection_that_is_cut_in_a_transaction_loses_nothing(postgres_
                 try:
                     await ledger.transact(partial(_count, name=str(number)))
                 except LedgerUnavailableError as error:
-                    assert "Nothing was committed" in str(error)  # noqa: PT017
+                    assert "Nothing was committed" in str(error)  # noqa: PT017 - either outcome is right
                 else:
                     done += 1
             return done

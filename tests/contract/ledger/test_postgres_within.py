@@ -243,5 +243,5 @@ async def test_many_users_and_groups_on_few_keys_lose_nothing(postgres_url: str)
 
 
 def _state(rows: object, number: int) -> KeyState:
-    state: KeyState = rows.key(ENTITY, (number,))  # type: ignore[attr-defined]
+    state: KeyState = rows.key(ENTITY, (number,))  # type: ignore[attr-defined] # it has it, its type does not
     return state

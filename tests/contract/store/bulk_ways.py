@@ -31,11 +31,11 @@ class Ways:
             went.append(1)
             return ordinary(*arguments)
 
-        self.store._putting.put = seen  # type: ignore[assignment, method-assign]  # noqa: SLF001
+        self.store._putting.put = seen  # type: ignore[assignment, method-assign]  # noqa: SLF001 - a look inside
         try:
             result = await self.store.put_many(records, fence)
         finally:
-            self.store._putting.put = ordinary  # type: ignore[method-assign]  # noqa: SLF001
+            self.store._putting.put = ordinary  # type: ignore[method-assign]  # noqa: SLF001 - a look inside
         assert not went
         return result
 
@@ -67,7 +67,7 @@ class Ways:
 
 
 @asynccontextmanager
-async def ways(url: str, *statements: str, table: str, **how: Any) -> AsyncIterator[Ways]:  # noqa: ANN401
+async def ways(url: str, *statements: str, table: str, **how: Any) -> AsyncIterator[Ways]:  # noqa: ANN401 - any kind of value
     """A store of a table that is made first."""
     run(url, *statements)
     async with opened_store(SqlTable(url, table, key=how.pop("key", "id"), **how)) as store:

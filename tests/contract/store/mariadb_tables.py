@@ -28,7 +28,7 @@ async def opened(url: str, options: SqlOptions | None = None) -> AsyncIterator[S
         await databases.close()
 
 
-async def store_of(database: SqlDatabase, table: str, *key: str, **rest: Any) -> SqlStore:  # noqa: ANN401
+async def store_of(database: SqlDatabase, table: str, *key: str, **rest: Any) -> SqlStore:  # noqa: ANN401 - any kind of value
     """A store of a table that exists."""
     described = SqlTable(database.url, table, key=key or "id", **rest)
     return await open_sql_store(described, entity="things", database=database)
@@ -51,7 +51,7 @@ def rows(url: str, query: str) -> list[tuple[Any, ...]]:
         connection.close()
 
 
-async def held(store: SqlStore, record: Mapping[str, Any], key: int = 1) -> Any:  # noqa: ANN401
+async def held(store: SqlStore, record: Mapping[str, Any], key: int = 1) -> Any:  # noqa: ANN401 - any kind of value
     """The status of a put, and the values of those columns as they are read."""
     result = await store.put((key,), dict(record), FENCE)
     found = await store.read((key,))

@@ -65,7 +65,7 @@ _VALUES: dict[str, st.SearchStrategy[Any]] = {
         _TEXT.filter(lambda text: "\x00" not in text), st.integers(), max_size=2
     ),
     "plain": st.lists(st.booleans(), max_size=3),
-    "at": st.datetimes(datetime(2, 1, 1), timezones=st.sampled_from([UTC, BERN])),  # noqa: DTZ001
+    "at": st.datetimes(datetime(2, 1, 1), timezones=st.sampled_from([UTC, BERN])),  # noqa: DTZ001 - the column has no zone
     "local": st.datetimes(),
     "day": st.dates(),
     "clock": st.times(),

@@ -285,7 +285,7 @@ async def test_names_of_sixty_four_characters_are_only_names(mariadb_url: str) -
         assert await store.rows_estimate() == 3
         insert = f"INSERT INTO {quoted[0]} ({quoted[1]}) VALUES (50)"  # noqa: S608 - our names
         run_mariadb(mariadb_url, insert)
-        found = rows(mariadb_url, f"SELECT * FROM {quoted[0]} WHERE {quoted[1]} = 50")  # noqa: S608
+        found = rows(mariadb_url, f"SELECT * FROM {quoted[0]} WHERE {quoted[1]} = 50")  # noqa: S608 - made up here
         assert found == [(50, 78, None)]
 
 
@@ -388,4 +388,4 @@ async def test_a_lower_token_leaves_token_and_digests(mariadb_url: str) -> None:
 
 
 def _table(store: SqlStore) -> StoreTable:
-    return store._table  # noqa: SLF001
+    return store._table  # noqa: SLF001 - a look inside

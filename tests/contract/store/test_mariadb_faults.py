@@ -282,7 +282,7 @@ async def _waiting(url: str, *, count: int = 1) -> int:
     """Wait until so many transactions of this database wait for a lock; one's connection."""
     name = url.rpartition("/")[2]
     query = (
-        "SELECT t.trx_mysql_thread_id FROM information_schema.INNODB_TRX t"  # noqa: S608
+        "SELECT t.trx_mysql_thread_id FROM information_schema.INNODB_TRX t"  # noqa: S608 - made up here
         " JOIN information_schema.PROCESSLIST p ON p.ID = t.trx_mysql_thread_id"
         f" WHERE t.trx_state = 'LOCK WAIT' AND p.DB = '{name}'"
     )
@@ -302,7 +302,7 @@ async def _kill(connection: int) -> None:
 async def _kill_all(url: str) -> None:
     """Kill every connection to the database, and wait until none is left."""
     name = url.rpartition("/")[2]
-    query = f"SELECT ID FROM information_schema.PROCESSLIST WHERE DB = '{name}'"  # noqa: S608
+    query = f"SELECT ID FROM information_schema.PROCESSLIST WHERE DB = '{name}'"  # noqa: S608 - made up here
     for _ in range(_POLLS_MAX):
         found = rows(MARIADB, query)
         if not found:

@@ -74,10 +74,10 @@ KEPT: list[tuple[str, object, object]] = [
     ("timetz", time(1, 2, 3, 400000, HALF_PAST_THREE), time(1, 2, 3, 400000, HALF_PAST_THREE)),
     ("timetz", time(1, tzinfo=UTC), time(1, tzinfo=UTC)),
     ("timestamp", datetime(1, 1, 1), datetime(1, 1, 1)),  # noqa: DTZ001 - has no zone
-    ("timestamp", "2026-01-02T03:04:05.000006", datetime(2026, 1, 2, 3, 4, 5, 6)),  # noqa: DTZ001
+    ("timestamp", "2026-01-02T03:04:05.000006", datetime(2026, 1, 2, 3, 4, 5, 6)),  # noqa: DTZ001 - the column has no zone
     ("timestamp", "-infinity", "-infinity"),
     ("timestamp", "12026-01-02 03:04:05", "12026-01-02 03:04:05"),
-    ("timestamp3", datetime(2026, 1, 1, 0, 0, 0, 1000), datetime(2026, 1, 1, 0, 0, 0, 1000)),  # noqa: DTZ001
+    ("timestamp3", datetime(2026, 1, 1, 0, 0, 0, 1000), datetime(2026, 1, 1, 0, 0, 0, 1000)),  # noqa: DTZ001 - the column has no zone
     (
         "timestamptz",
         datetime(2026, 1, 2, 3, 30, tzinfo=HALF_PAST_THREE),

@@ -117,7 +117,7 @@ def read(folder: Path, number: int) -> Request[Counted]:
     return Request(READ, ((number,),), partial(_look, folder, number))
 
 
-async def _count_up(folder: Path, number: int, side: Side, tag: CallTag) -> Counted:  # noqa: ARG001
+async def _count_up(folder: Path, number: int, side: Side, tag: CallTag) -> Counted:  # noqa: ARG001 - every call has them
     await asyncio.sleep(0)
     with _connected(folder, side) as connection:
         sql = "UPDATE counters SET value = value + 1 WHERE id = ? RETURNING value"
@@ -125,7 +125,7 @@ async def _count_up(folder: Path, number: int, side: Side, tag: CallTag) -> Coun
     return Counted(value)
 
 
-async def _look(folder: Path, number: int, side: Side, tag: CallTag) -> Counted:  # noqa: ARG001
+async def _look(folder: Path, number: int, side: Side, tag: CallTag) -> Counted:  # noqa: ARG001 - every call has them
     await asyncio.sleep(0)
     return Counted(values(folder, side).get(number, -1))
 

@@ -31,7 +31,7 @@ async def count(node: Node, folder: Path, chance: random.Random) -> None:
         number = chance.randrange(KEYS)
         say("begin", number, now())
         try:
-            await node.writer.write(write(folder, number))  # type: ignore[arg-type]
+            await node.writer.write(write(folder, number))  # type: ignore[arg-type] # another kind of answer
         except NOTHING_HAPPENED:
             say("refused", number, now())
             await asyncio.sleep(0.02)
@@ -47,11 +47,11 @@ async def look(node: Node, folder: Path, chance: random.Random) -> None:
     while True:
         number, began = chance.randrange(KEYS), now()
         try:
-            answer, side = await node.reader.read(read(folder, number))  # type: ignore[arg-type]
+            answer, side = await node.reader.read(read(folder, number))  # type: ignore[arg-type] # another kind of answer
         except CrossfadeError:
             await asyncio.sleep(0.05)
             continue
-        say("read", number, began, now(), answer.value, side)  # type: ignore[attr-defined]
+        say("read", number, began, now(), answer.value, side)  # type: ignore[attr-defined] # it has it, its type does not
         await asyncio.sleep(chance.random() * 0.01)
 
 

@@ -36,7 +36,7 @@ async def _passed(node: Node, seconds_max: float) -> bool:
     try:
         async with asyncio.timeout(seconds_max):
             look = node.ledger.look
-            while not look(lambda rows: rows.migration()).barrier_passed:  # noqa: ASYNC110
+            while not look(lambda rows: rows.migration()).barrier_passed:  # noqa: ASYNC110 - another process does it
                 await asyncio.sleep(0.02)
     except TimeoutError:
         return False
@@ -52,7 +52,7 @@ async def test_a_write_under_way_elsewhere_is_waited_for(
     other = await open_counting(tmp_path, postgres_url)
     answered, called = asyncio.Event(), asyncio.Event()
 
-    async def slow(side: Side, tag: CallTag) -> Counted:  # noqa: ARG001
+    async def slow(side: Side, tag: CallTag) -> Counted:  # noqa: ARG001 - every call has them
         called.set()
         await answered.wait()
         return Counted(1)
@@ -62,7 +62,7 @@ async def test_a_write_under_way_elsewhere_is_waited_for(
     # Whatever earlier processes may have had under way has certainly ended.
     await asyncio.sleep(ANSWERS_WITHIN_SECONDS)
     writing = asyncio.ensure_future(
-        other.writer.write(Request(WRITE, ((1,),), slow))  # type: ignore[arg-type]
+        other.writer.write(Request(WRITE, ((1,),), slow))  # type: ignore[arg-type] # another kind of answer
     )
     await called.wait()
     await _leave_off(mover)
@@ -84,12 +84,12 @@ async def test_the_writes_of_a_process_that_was_found_dead_are_waited_for(
     other = await open_counting(tmp_path, postgres_url)
     await mover.start()
 
-    async def lost(side: Side, tag: CallTag) -> Counted:  # noqa: ARG001
+    async def lost(side: Side, tag: CallTag) -> Counted:  # noqa: ARG001 - every call has them
         raise CallFailedError("cut", sent=True)
 
     await asyncio.sleep(ANSWERS_WITHIN_SECONDS)
     with pytest.raises(OutcomeUnknownError):
-        await other.writer.write(Request(WRITE, ((1,),), lost))  # type: ignore[arg-type]
+        await other.writer.write(Request(WRITE, ((1,),), lost))  # type: ignore[arg-type] # another kind of answer
     await other.stop()
     loop = asyncio.get_running_loop()
     began = loop.time()

@@ -109,7 +109,7 @@ class World:
             child.send(signal.SIGSTOP)
             before = other.said("done")
             with suppress(TimeoutError):
-                await until(lambda: other.said("done") >= before + 10, 2.5)  # noqa: B023
+                await until(lambda: other.said("done") >= before + 10, 2.5)  # noqa: B023 - called at once
                 return
             child.send(signal.SIGCONT)
             await self.goes_on(child, other)

@@ -230,7 +230,7 @@ async def test_rows_that_maria_cannot_hold_are_set_aside(
     assert row is not None
     _legacy(
         postgres_url,
-        f"UPDATE thing_old SET note = repeat('x', {int(row[0]) + 1000}) WHERE id = 77",  # noqa: S608
+        f"UPDATE thing_old SET note = repeat('x', {int(row[0]) + 1000}) WHERE id = 77",  # noqa: S608 - made up here
         "UPDATE thing_old SET note = '😀' WHERE id = 78",
         "UPDATE thing_old SET note = 'bad' WHERE id = 79",
     )
@@ -266,7 +266,7 @@ async def test_large_rows_are_read_a_few_at_a_time(
         reading = stores._reading  # type: ignore[attr-defined]  # noqa: SLF001 - the same
         first = reading._first  # noqa: SLF001 - the same
 
-        def seen(cursor: Any, answer: Any, range_: Any, rows_max: int) -> Any:  # noqa: ANN401
+        def seen(cursor: Any, answer: Any, range_: Any, rows_max: int) -> Any:  # noqa: ANN401 - any kind of value
             asked.append(rows_max)
             return first(cursor, answer, range_, rows_max)
 
@@ -275,7 +275,7 @@ async def test_large_rows_are_read_a_few_at_a_time(
         if digests is not None:
             rows = digests._rows  # noqa: SLF001 - the same
 
-            def told(cursor: Any, digest: Any, answer: Any, range_: Any, most: int) -> Any:  # noqa: ANN401
+            def told(cursor: Any, digest: Any, answer: Any, range_: Any, most: int) -> Any:  # noqa: ANN401 - any kind of value
                 asked.append(most)
                 return rows(cursor, digest, answer, range_, most)
 

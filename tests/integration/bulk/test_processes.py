@@ -25,7 +25,7 @@ def _tables(legacy: str, new: str, rows: int = ROWS) -> None:
     run_postgres(
         legacy,
         "CREATE TABLE thing_old (id bigint PRIMARY KEY, note text)",
-        f"INSERT INTO thing_old SELECT n, 'note ' || n FROM generate_series(1, {rows}) n",  # noqa: S608
+        f"INSERT INTO thing_old SELECT n, 'note ' || n FROM generate_series(1, {rows}) n",  # noqa: S608 - made up here
     )
     run_postgres(new, "CREATE TABLE thing (id bigint PRIMARY KEY, note text NOT NULL)")
 

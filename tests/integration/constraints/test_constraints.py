@@ -163,7 +163,7 @@ async def test_what_a_delete_sets_to_null_is_copied(company: Company) -> None:
 
 async def test_more_children_than_go_in_one_transaction(company: Company) -> None:
     """They go first, one by one, and the parent after them without waiting for its turn."""
-    notes = [f"INSERT INTO note VALUES ({key}, 1, 'n')" for key in range(1, 151)]  # noqa: S608
+    notes = [f"INSERT INTO note VALUES ({key}, 1, 'n')" for key in range(1, 151)]  # noqa: S608 - made up here
     await _copied(company, ADA, *notes)
     company.write("DELETE FROM person")
     company.mark("person", 1)
@@ -178,7 +178,7 @@ async def test_long_chains_of_bosses_converge_from_any_end(company: Company) -> 
     bosses = [*range(2, 81), "NULL"]
     company.write(
         *(
-            f"INSERT INTO person VALUES ({key}, 'e{key}', NULL, {key}, {boss}, NULL)"  # noqa: S608
+            f"INSERT INTO person VALUES ({key}, 'e{key}', NULL, {key}, {boss}, NULL)"  # noqa: S608 - made up here
             for key, boss in enumerate(bosses, start=1)
         )
     )

@@ -26,11 +26,11 @@ def _staff(*, upwards: bool) -> list[str]:
     bosses = {key: key + 1 if upwards else key - 1 for key in range(1, PEOPLE + 1)}
     bosses[PEOPLE if upwards else 1] = PEOPLE // 2
     people = [
-        f"INSERT INTO person VALUES ({key}, 'e{key}', NULL, {key}, {boss}, {key % 3 + 1})"  # noqa: S608
+        f"INSERT INTO person VALUES ({key}, 'e{key}', NULL, {key}, {boss}, {key % 3 + 1})"  # noqa: S608 - made up here
         for key, boss in bosses.items()
     ]
-    teams = [f"INSERT INTO team VALUES ({key}, 't{key}', {key * 7})" for key in (1, 2, 3)]  # noqa: S608
-    notes = [f"INSERT INTO note VALUES ({key}, {key}, 'n')" for key in range(1, PEOPLE + 1)]  # noqa: S608
+    teams = [f"INSERT INTO team VALUES ({key}, 't{key}', {key * 7})" for key in (1, 2, 3)]  # noqa: S608 - made up here
+    notes = [f"INSERT INTO note VALUES ({key}, {key}, 'n')" for key in range(1, PEOPLE + 1)]  # noqa: S608 - made up here
     jobs = [
         "INSERT INTO job VALUES (1, 'x')",
         "INSERT INTO step VALUES (1, 1, 'p', 5), (1, 2, 'q', NULL)",
@@ -70,7 +70,7 @@ async def test_every_row_arrives(company: Company, *, upwards: bool) -> None:
 async def test_a_chunk_that_holds_all_of_them_needs_little_else(company: Company) -> None:
     """Rows of one table are put in an order in which no boss is missing."""
     statements = _staff(upwards=True)
-    company.write(*statements, f"UPDATE person SET boss = NULL WHERE id = {PEOPLE}",  # noqa: S608
+    company.write(*statements, f"UPDATE person SET boss = NULL WHERE id = {PEOPLE}",  # noqa: S608 - made up here
                   "UPDATE team SET leader = NULL")  # fmt: skip
 
     await _sweep(company, chunk_rows=1000)

@@ -25,7 +25,7 @@ async def database(new_url: str) -> AsyncIterator[SqlDatabase]:
 
 
 async def _opened(database: SqlDatabase, table: str, **more: object) -> SqlStore:
-    described = SqlTable(database.url, table, key="id", **more)  # type: ignore[arg-type]
+    described = SqlTable(database.url, table, key="id", **more)  # type: ignore[arg-type] # another kind of answer
     return await open_sql_store(described, entity=table, database=database)
 
 

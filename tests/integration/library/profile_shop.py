@@ -79,7 +79,7 @@ class ProfileShop:
             code = main(words)
         return code, out.getvalue()
 
-    def running(self, *, control_api: bool = False, **settings: Any) -> Running:  # noqa: ANN401
+    def running(self, *, control_api: bool = False, **settings: Any) -> Running:  # noqa: ANN401 - any kind of value
         """Crossfade for this program, not started; settings are sections."""
         merged = {**QUIET}
         for section, values in settings.items():

@@ -242,7 +242,7 @@ class ProfileShopTwin:
 
     def running(self) -> "running_module.Running":
         """Crossfade over the same folder."""
-        import crossfade  # noqa: PLC0415
+        import crossfade  # noqa: PLC0415 - as a user's own program does
 
         twin = crossfade.Migration("shop")
         profiles = self._shop.profiles

@@ -24,7 +24,7 @@ def shop(tmp_path: Path, postgres_url: str, second_postgres_url: str) -> Postgre
     return PostgresShop(tmp_path, postgres_url, second_postgres_url)
 
 
-def _within(shop: PostgresShop, body: Callable[..., Any], **options: Any) -> Callable[..., Any]:  # noqa: ANN401
+def _within(shop: PostgresShop, body: Callable[..., Any], **options: Any) -> Callable[..., Any]:  # noqa: ANN401 - any kind of value
     """A write on its caller's connection; new's function is never reached here."""
 
     def new(connection: Connection, user_id: int, name: str) -> None:
@@ -146,7 +146,7 @@ def test_the_other_sides_database_need_not_answer(
         shop.wait(running, lambda _: shop.new_get(1) == "ann")
 
 
-async def _definition(node: Any) -> Any:  # noqa: ANN401
+async def _definition(node: Any) -> Any:  # noqa: ANN401 - any kind of value
     return node.definition.entities["profile"]
 
 

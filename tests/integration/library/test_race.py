@@ -31,7 +31,7 @@ class Log:
 
 
 @pytest.mark.parametrize("awaited", [False, True])
-def test_nothing_is_lost_over_flips(shop: ProfileShop, awaited: bool) -> None:  # noqa: FBT001
+def test_nothing_is_lost_over_flips(shop: ProfileShop, awaited: bool) -> None:  # noqa: FBT001 - a table of cases
     """Every acknowledged write is on both sides in the end, and no read went back in time."""
     put, get = _operations(shop, awaited=awaited)
     log = Log()

@@ -299,7 +299,7 @@ def test_methods_are_operations(shop: ProfileShop) -> None:
             return f"new {user_id}"
 
         @classmethod
-        @operation(reads=shop.profiles, key="user_id", legacy=Legacy.named.__func__)  # type: ignore[attr-defined]
+        @operation(reads=shop.profiles, key="user_id", legacy=Legacy.named.__func__)  # type: ignore[attr-defined] # it has it, its type does not
         def named(cls, user_id: int) -> str:
             return f"new {user_id}"
 

@@ -19,7 +19,7 @@ class RefusedError(Exception):
 
 @pytest.mark.parametrize("stage", [Stage.OFF, *TRACKED])
 @pytest.mark.parametrize("awaited", [False, True])
-def test_a_write_reaches_both_databases(shop: ProfileShop, stage: Stage, awaited: bool) -> None:  # noqa: FBT001
+def test_a_write_reaches_both_databases(shop: ProfileShop, stage: Stage, awaited: bool) -> None:  # noqa: FBT001 - a table of cases
     """The authority at once, the mirror soon after; in `off` legacy alone."""
     put = declare(shop, awaited=awaited)
     with shop.running() as running:
@@ -96,7 +96,7 @@ def test_an_exception_of_the_authority_is_an_answer(
 
 
 @pytest.mark.parametrize("awaited", [False, True])
-def test_a_create_whose_id_the_authority_makes(shop: ProfileShop, awaited: bool) -> None:  # noqa: FBT001
+def test_a_create_whose_id_the_authority_makes(shop: ProfileShop, awaited: bool) -> None:  # noqa: FBT001 - a table of cases
     """The key comes from the returned value, and the record is copied."""
 
     def legacy(name: str) -> dict[str, int]:
@@ -184,7 +184,7 @@ def test_an_operation_inside_its_own_write_makes_no_second_intent(shop: ProfileS
 
 
 @pytest.mark.parametrize("awaited", [False, True])
-def test_a_replayed_write_is_observed_only(shop: ProfileShop, awaited: bool) -> None:  # noqa: FBT001
+def test_a_replayed_write_is_observed_only(shop: ProfileShop, awaited: bool) -> None:  # noqa: FBT001 - a table of cases
     """New's own write logic is tried on a copy of the arguments; its bugs are differences."""
 
     def legacy(user_id: int, names: list[str]) -> str:

@@ -150,7 +150,7 @@ async def test_a_function_that_hangs_leaves_its_key_alone() -> None:
         await store.put((1,), {"name": "newer"}, Fence(6, 3))
     go_on.set()
     await eventually(lambda: kept.documents.get(1) is not None, "the late call lands")
-    await eventually(lambda: (1,) not in store.plain._running, "and has ended")  # noqa: SLF001
+    await eventually(lambda: (1,) not in store.plain._running, "and has ended")  # noqa: SLF001 - a look inside
     late = await store.put((1,), {"name": "newer"}, Fence(7, 3))
     await opened.databases.close()
 

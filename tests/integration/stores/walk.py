@@ -66,7 +66,7 @@ async def started(migration: Migration, folder: Path) -> AsyncIterator[Node]:
 
 async def prepare(migration: Migration, folder: Path) -> None:
     """What `doctor --apply` does: make our own tables and marks."""
-    from crossfade.control.doctor.examine import examine  # noqa: PLC0415
+    from crossfade.control.doctor.examine import examine  # noqa: PLC0415 - as a user's own program does
 
     told = await examine(migration, load_config(folder, SETTINGS), apply=True, progress=print)
     assert told["problems"] == 0, told["findings"]
@@ -110,7 +110,7 @@ async def move(node: Node, wanted: Stage) -> None:
     forward = list(Stage).index(wanted) > list(Stage).index(node.ledger.migration.stage)
     if forward:
         async with asyncio.timeout(20):
-            while not (await node.stages.plan(wanted, waive=waive)).allowed:  # noqa: ASYNC110
+            while not (await node.stages.plan(wanted, waive=waive)).allowed:  # noqa: ASYNC110 - another process does it
                 await asyncio.sleep(0.1)
         await node.stages.promote(wanted, request)
     else:

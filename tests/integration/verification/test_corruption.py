@@ -60,7 +60,7 @@ def _things(pair: Engined, numbers: Iterable[int]) -> list[Record]:
 
 def _sow(pair: Pair, kind: str, key: int) -> None:
     change = KINDS[kind][1].format(key=key)
-    do = f"UPDATE new_things SET {change}" if change else "DELETE FROM new_things"  # noqa: S608
+    do = f"UPDATE new_things SET {change}" if change else "DELETE FROM new_things"  # noqa: S608 - made up here
     pair.run[Side.NEW](f"{do} WHERE thing_id = {key}")
 
 
@@ -86,7 +86,7 @@ async def test_the_fast_ways_find_what_the_exact_way_finds(
         assert exact.different >= len(SOWN), kind
         assert found(fast) == found(exact), kind
         for key in SOWN:
-            pair.run[Side.NEW](f"DELETE FROM new_things WHERE thing_id IN ({key}, -{key})")  # noqa: S608
+            pair.run[Side.NEW](f"DELETE FROM new_things WHERE thing_id IN ({key}, -{key})")  # noqa: S608 - made up here
         await pair.fill(_things(engined, SOWN))
 
     assert (await pair.verify(AskedWay.FAST)).passed

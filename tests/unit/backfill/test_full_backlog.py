@@ -15,7 +15,7 @@ def _limit(workers: Workers, keys: int) -> None:
     """Only inside a chunk; the worker's own look before it stays as it is."""
     copier = workers.backfill._sweeps[CUSTOMERS]._copier  # noqa: SLF001 - a limit of its own
     options = BacklogOptions(dirty_keys_max=keys)
-    copier._backlog = Backlog(workers.node.ledger, workers.world.clock, options)  # noqa: SLF001
+    copier._backlog = Backlog(workers.node.ledger, workers.world.clock, options)  # noqa: SLF001 - a look inside
 
 
 async def test_a_chunk_that_finds_no_room_is_given_up_and_copied_later() -> None:

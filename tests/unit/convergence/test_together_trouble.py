@@ -229,8 +229,8 @@ async def test_many_that_stay_in_the_way_are_not_copied_for_ever(*, lacking: boo
         assert any(one.name.key == KEY for one in records)
         return many
 
-    mirror.put = refuse  # type: ignore[method-assign]
-    mirror.put_together = refuse_together  # type: ignore[method-assign]
+    mirror.put = refuse  # type: ignore[method-assign] # put in its place by the test
+    mirror.put_together = refuse_together  # type: ignore[method-assign] # put in its place by the test
     mark(node, KEY)
 
     for _ in range(ROUNDS_MAX):

@@ -34,7 +34,7 @@ def _made(created: Any) -> Any:  # noqa: ANN401 - both are short-lived
         (lambda _: None, 5, None),
     ],
 )
-def test_it_is_wherever_the_user_said(created: Any, value: object, key: object) -> None:  # noqa: ANN401
+def test_it_is_wherever_the_user_said(created: Any, value: object, key: object) -> None:  # noqa: ANN401 - any kind of value
     """A name, a dotted path, or a function of what was returned."""
     assert _made(created).created_key(value, (int,)) == key
 

@@ -96,7 +96,7 @@ def test_a_failure_says_what_to_do(
 def test_a_duplicate_is_placed_by_its_index(error: str, table: str, place: str) -> None:
     """Whatever its value looks like."""
     raised = IntegrityError(1062, error)
-    raised.table = table  # type: ignore[attr-defined]
+    raised.table = table  # type: ignore[attr-defined] # it has it, its type does not
 
     violation = violation_of(raised, KEYS)
 
@@ -108,7 +108,7 @@ def test_a_duplicate_is_placed_by_its_index(error: str, table: str, place: str) 
 def test_a_key_that_the_fence_cannot_hold_is_named_as_such() -> None:
     """No column of the service's table is to blame."""
     raised = DataError(1406, "Data too long for column 'key' at row 1")
-    raised.table = "crossfade_fence"  # type: ignore[attr-defined]
+    raised.table = "crossfade_fence"  # type: ignore[attr-defined] # it has it, its type does not
 
     violation = violation_of(raised, KEYS)
 
@@ -116,7 +116,7 @@ def test_a_key_that_the_fence_cannot_hold_is_named_as_such() -> None:
     assert "crossfade_fence" in violation.reason
 
 
-@pytest.mark.parametrize(("number", "refused"), [(1213, True), (1047, True), (2013, False), (1180, False)])  # fmt: skip # noqa: E501
+@pytest.mark.parametrize(("number", "refused"), [(1213, True), (1047, True), (2013, False), (1180, False)])  # fmt: skip # noqa: E501 - one table of cases
 def test_only_a_clear_answer_to_a_commit_counts(number: int, *, refused: bool) -> None:
     """All else may have been applied."""
     assert is_refused_commit(OperationalError(number, "")) is refused

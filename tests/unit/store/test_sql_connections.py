@@ -233,7 +233,7 @@ async def test_reads_that_hang_stop_neither_their_callers_nor_the_end(
                 await store.read((1,))
             assert threading.active_count() < 10
             async with asyncio.timeout(2):
-                await store._database.close()  # noqa: SLF001
+                await store._database.close()  # noqa: SLF001 - a look inside
         released.set()
 
 

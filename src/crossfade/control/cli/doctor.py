@@ -75,7 +75,7 @@ def _examined(project: Project, *, apply: bool, records: int) -> dict[str, Any]:
 
 
 def _grants(role: str, everywhere: Everywhere) -> ExitCode:
-    from crossfade.control.doctor.grants import tell_grants  # noqa: PLC0415
+    from crossfade.control.doctor.grants import tell_grants  # noqa: PLC0415 - only when it is asked for
 
     document = asyncio.run(tell_grants(Project(everywhere).definition, role))
     show(document, _sql_lines(document), json=everywhere.json)
