@@ -6,6 +6,7 @@ from crossfade.errors import ConfigurationError
 from crossfade.ledger.base import LedgerReader, OpenedLedger
 from crossfade.ledger.memory import MemoryLedger
 from crossfade.ledger.postgres_options import PostgresLedgerOptions
+from crossfade.ledger.postgres_place import place_of
 from crossfade.ledger.rows import LedgerIdentity
 from crossfade.ledger.sqlite import open_ledger
 from crossfade.ledger.sqlite_options import SqliteLedgerOptions
@@ -52,7 +53,6 @@ def ledger_from_url(
     if is_shared(url):
         # Its driver is an extra: loaded only where it is asked for.
         from crossfade.ledger.postgres import open_postgres_ledger  # noqa: PLC0415 - the driver is an extra
-        from crossfade.ledger.postgres_place import place_of  # noqa: PLC0415 - the driver is an extra
 
         return open_postgres_ledger(
             place_of(url),
@@ -81,7 +81,6 @@ def reader_from_url(url: str) -> LedgerReader:
 
     """
     if is_shared(url):
-        from crossfade.ledger.postgres_place import place_of  # noqa: PLC0415 - the driver is an extra
         from crossfade.ledger.postgres_reader import open_postgres_reader  # noqa: PLC0415 - the driver is an extra
 
         return open_postgres_reader(place_of(url), SystemClock())
@@ -91,7 +90,6 @@ def reader_from_url(url: str) -> LedgerReader:
 def ledger_exists(url: str) -> bool:
     """Whether there is a ledger where the URL says; raises like `reader_from_url`."""
     if is_shared(url):
-        from crossfade.ledger.postgres_place import place_of  # noqa: PLC0415 - the driver is an extra
         from crossfade.ledger.postgres_reader import ledger_schema  # noqa: PLC0415 - the driver is an extra
 
         return ledger_schema(place_of(url), PostgresLedgerOptions()) is not None
@@ -106,8 +104,6 @@ def is_shared(url: str) -> bool:
 def shown_url(url: str) -> str:
     """Where the ledger is, for people: without what may be secret."""
     if is_shared(url):
-        from crossfade.ledger.postgres_place import place_of  # noqa: PLC0415 - the driver is an extra
-
         return place_of(url).shown
     return url.removeprefix(SQLITE)
 

@@ -10,6 +10,7 @@ from crossfade.model.key import Key
 from crossfade.store.digests import PORTABLE, Forms
 from crossfade.store.sql_dialect import ColumnFacts, Cursor, Raw
 from crossfade.store.sql_digest_engine import (
+    AS_DECLARED,
     BYTES,
     DATE,
     FACTOR,
@@ -28,8 +29,6 @@ from crossfade.store.sql_digest_engine import (
 
 OWN = "mariadb"
 
-_AS_DECLARED = "as "
-"""Before a declared type: the text that the server writes of it, of which the record is made."""
 
 _PORTABLE = {
     **dict.fromkeys(("tinyint", "smallint", "mediumint", "int", "bigint", "decimal"), NUMBER),
@@ -53,7 +52,7 @@ class MariaDbDigest:
         if "zerofill" in column.declared.lower():
             # It is written with zeros in front.
             portable = None
-        own = portable or f"{_AS_DECLARED}{column.declared}"
+        own = portable or f"{AS_DECLARED}{column.declared}"
         return {OWN: (own,), PORTABLE: (portable,) if portable else ()}
 
     def value(self, column: Expression, facts: ColumnFacts, form: Form) -> Expression:

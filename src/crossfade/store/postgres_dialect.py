@@ -41,6 +41,7 @@ from crossfade.store.postgres_survey import PostgresSurvey, our_table
 from crossfade.store.sql_dialect import Connection, Cursor, TableFacts, Violation
 from crossfade.store.sql_options import SqlOptions
 from crossfade.store.sql_survey import OURS, TableSurvey
+from crossfade.store.sql_upsert import raised_on_conflict
 
 _BEGIN_PUTS = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
 _BEGIN_READS = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
@@ -196,16 +197,7 @@ class PostgresDialect:
 
     def keep_higher_token(self, fences: Table) -> Insert:
         """See `SqlDialect.keep_higher_token`."""
-        statement = insert(fences)
-        return statement.on_conflict_do_update(
-            index_elements=list(fences.primary_key),
-            set_={
-                "token": statement.excluded.token,
-                "authority_digest": statement.excluded.authority_digest,
-                "mirror_digest": statement.excluded.mirror_digest,
-            },
-            where=fences.c.token <= statement.excluded.token,
-        )
+        return raised_on_conflict(insert(fences), fences)
 
 
 def postgres_dialect(url: str, options: SqlOptions) -> PostgresDialect:

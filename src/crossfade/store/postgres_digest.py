@@ -37,6 +37,7 @@ from crossfade.model.key import Key
 from crossfade.store.digests import PORTABLE, Forms, stable_seed
 from crossfade.store.sql_dialect import ColumnFacts, Cursor, Raw
 from crossfade.store.sql_digest_engine import (
+    AS_DECLARED,
     BYTES,
     DATE,
     FACTOR,
@@ -60,8 +61,6 @@ SLICE_BYTES = 128 * 2**20
 _BLOCK_BYTES = 8192
 
 _WHOLE, _NUMERIC = "whole", "numeric"
-_AS_DECLARED = "as "
-"""Before a declared type: the text that the server writes of it, of which the record is made."""
 
 _WHOLE_TYPES = frozenset({"smallint", "integer", "bigint"})
 _TEXT_TYPES = frozenset({"text", "character varying", "character", "name", "citext"})
@@ -109,7 +108,7 @@ class PostgresDigest:
             own.append(_NUMERIC)
         if base in _TEXT_TYPES:
             own.append(TEXT)
-        own = own or [f"{_AS_DECLARED}{column.declared}"]
+        own = own or [f"{AS_DECLARED}{column.declared}"]
         portable = _PORTABLE.get(base)
         return {OWN: tuple(dict.fromkeys(own)), PORTABLE: (portable,) if portable else ()}
 

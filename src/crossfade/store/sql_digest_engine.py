@@ -19,6 +19,9 @@ DATE, MOMENT, INSTANT = "date", "moment", "instant"
 digits, a moment as `2026-01-31 12:00:00.000000AD`, an instant as the moment that it is in UTC.
 """
 
+AS_DECLARED = "as "
+"""Before a declared type: the text that the server writes of it, of which the record is made."""
+
 FACTOR = 8
 """Binds more closely than plus and minus do."""
 

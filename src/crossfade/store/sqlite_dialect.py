@@ -37,6 +37,7 @@ from crossfade.store.sql_dialect import (
 )
 from crossfade.store.sql_options import SqlOptions
 from crossfade.store.sql_survey import LinkSurvey, TableSurvey
+from crossfade.store.sql_upsert import raised_on_conflict
 from crossfade.store.sqlite_digest import register_digests
 from crossfade.store.sqlite_errors import (
     ERRORS,
@@ -209,16 +210,7 @@ class SqliteDialect:
 
     def keep_higher_token(self, fences: Table) -> Insert:
         """See `SqlDialect.keep_higher_token`."""
-        statement = insert(fences)
-        return statement.on_conflict_do_update(
-            index_elements=list(fences.primary_key),
-            set_={
-                "token": statement.excluded.token,
-                "authority_digest": statement.excluded.authority_digest,
-                "mirror_digest": statement.excluded.mirror_digest,
-            },
-            where=fences.c.token <= statement.excluded.token,
-        )
+        return raised_on_conflict(insert(fences), fences)
 
     def kept_all(self, cursor: Cursor, rows: int) -> bool:
         """See `SqlDialect.kept_all`."""
